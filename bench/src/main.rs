@@ -1,0 +1,2 @@
+//! Prunella's benchmarks.
+fn main() {}

@@ -1,0 +1,6 @@
+//! What Prunella decides: detection, diagnosis, repair, verification, release.
+//!
+//! This crate performs no I/O, reads no clock and draws no randomness: whatever it needs comes in as an argument, so
+//! every decision can be replayed from the ledger. See ARCHITECTURE.md for what is absent from where, and why.
+
+pub mod signal;

@@ -1,0 +1,1 @@
+//! The data plane: carries the traffic and serves on when the rest of Prunella is gone.

@@ -1,0 +1,1 @@
+//! Runs untrusted code without credentials or network: specification and jail.

@@ -1,0 +1,1 @@
+//! Development only: repository builders, scripted services, backend suites.

@@ -1,0 +1,2 @@
+//! Prunella: self-healing code.
+fn main() {}
