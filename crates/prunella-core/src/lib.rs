@@ -3,4 +3,8 @@
 //! This crate performs no I/O, reads no clock and draws no randomness: whatever it needs comes in as an argument, so
 //! every decision can be replayed from the ledger. See ARCHITECTURE.md for what is absent from where, and why.
 
+pub mod detect;
+pub mod diagnose;
+pub mod id;
+pub mod repair;
 pub mod signal;

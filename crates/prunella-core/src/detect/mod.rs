@@ -1,0 +1,1 @@
+//! Signal → Anomaly: a detector a file.

@@ -1,0 +1,1 @@
+//! Incident → Diagnosis: rank the suspects, then prove by experiment.

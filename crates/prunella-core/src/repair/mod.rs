@@ -1,0 +1,1 @@
+//! Diagnosis → Candidate: a strategy a file.
