@@ -1,0 +1,8 @@
+//! Prunella does: everything with effects lives here. What it decides lives in `prunella-core`.
+//!
+//! The library exists so that the scenario tests, the benchmarks and the binary share one implementation; it is not a
+//! public API.
+
+pub mod clock;
+pub mod git;
+pub mod supervise;

@@ -1,0 +1,1 @@
+//! Runs releases as supervised process trees that outlive the daemon.
