@@ -8,3 +8,4 @@ pub mod diagnose;
 pub mod id;
 pub mod repair;
 pub mod signal;
+pub mod verify;

@@ -1,0 +1,446 @@
+//! The only place where a [`VerifiedPatch`] is made.
+//!
+//! *Method*: gates in a fixed order, each passed, failed, not applicable or not run, with the reason. One failed gate
+//! fails the candidate; a gate that should have run and did not, or whose evidence is thin, leaves it inconclusive.
+//! For an intermittent failure the number of passing trials must make chance an unlikely explanation: if the failure
+//! was seen in a share f of the runs before, n passing runs after are explained by chance with probability (1 − f)ⁿ.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{Isolation, RunReport, SuiteComparison, SuiteExit, TestOutcome, Trial};
+use crate::id::{BlobId, CommitId};
+
+/// The largest probability with which chance may explain that a failure was not seen any more.
+const CHANCE: f64 = 0.01;
+
+/// What the gates add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Every gate that applies passed.
+    Passed,
+    /// At least one gate refuted the candidate.
+    Failed,
+    /// Nothing refuted it, but the evidence is too thin to ship.
+    Inconclusive,
+}
+
+/// One gate's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateStatus {
+    /// It let the candidate through.
+    Passed,
+    /// It refuted the candidate.
+    Failed,
+    /// The question does not arise for this candidate.
+    NotApplicable,
+    /// The question arises and was not answered.
+    NotRun,
+}
+
+/// One gate with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateResult {
+    /// The gate's name.
+    pub gate: String,
+    /// Its answer.
+    pub status: GateStatus,
+    /// The reason, as a sentence.
+    pub why: String,
+}
+
+/// The decision and the gates that led to it. Printable and storable; it proves nothing by itself, only a
+/// [`VerifiedPatch`] does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What the gates add up to.
+    pub decision: Decision,
+    /// Every gate, in order.
+    pub gates: Vec<GateResult>,
+}
+
+/// A candidate that [`judge`] let through. Only `judge` makes one; it can be neither copied from text nor built by
+/// hand, so whoever holds it holds a report that passed in this process.
+#[derive(Debug)]
+pub struct VerifiedPatch {
+    candidate: String,
+    base: CommitId,
+    tree: String,
+    report: BlobId,
+    suite_ran: bool,
+}
+
+impl VerifiedPatch {
+    /// The candidate's identifier.
+    #[must_use]
+    pub fn candidate(&self) -> &str {
+        &self.candidate
+    }
+
+    /// The commit that was patched.
+    #[must_use]
+    pub fn base(&self) -> &CommitId {
+        &self.base
+    }
+
+    /// The tree that was proven; what ships must have this tree.
+    #[must_use]
+    pub fn tree(&self) -> &str {
+        &self.tree
+    }
+
+    /// The content address of the report that was judged.
+    #[must_use]
+    pub fn report(&self) -> &BlobId {
+        &self.report
+    }
+
+    /// Whether the repository's own suite had its say.
+    #[must_use]
+    pub fn suite_ran(&self) -> bool {
+        self.suite_ran
+    }
+}
+
+/// Judges a stored run report.
+///
+/// The report comes as the bytes that were stored, so that the verdict is bound to their content address.
+///
+/// # Errors
+/// If the bytes are not a run report.
+pub fn judge(stored: &[u8]) -> Result<(Verdict, Option<VerifiedPatch>), serde_json::Error> {
+    let report: RunReport = serde_json::from_slice(stored)?;
+    let gates = vec![
+        isolation(&report),
+        protected_paths(&report),
+        fails_before(&report.before),
+        passes_after(&report.before, &report.after),
+        suite(report.suite.as_ref()),
+        replay(&report),
+    ];
+    let decision = decide(&gates);
+    let patch = (decision == Decision::Passed).then(|| VerifiedPatch {
+        candidate: report.candidate.clone(),
+        base: report.base.clone(),
+        tree: report.tree.clone(),
+        report: BlobId::of(stored),
+        suite_ran: report.suite.is_some(),
+    });
+    Ok((Verdict { decision, gates }, patch))
+}
+
+fn decide(gates: &[GateResult]) -> Decision {
+    let any = |status| gates.iter().any(|g| g.status == status);
+    if any(GateStatus::Failed) {
+        Decision::Failed
+    } else if any(GateStatus::NotRun) {
+        Decision::Inconclusive
+    } else {
+        Decision::Passed
+    }
+}
+
+fn gate(name: &str, status: GateStatus, why: impl Into<String>) -> GateResult {
+    GateResult { gate: name.to_owned(), status, why: why.into() }
+}
+
+fn isolation(report: &RunReport) -> GateResult {
+    let status = match report.isolation {
+        Isolation::Full | Isolation::Partial => GateStatus::Passed,
+        Isolation::None => GateStatus::NotRun,
+    };
+    gate("isolation", status, format!("sandbox tier: {}", report.tier))
+}
+
+fn protected_paths(report: &RunReport) -> GateResult {
+    if report.touched.is_empty() {
+        gate("scope", GateStatus::Failed, "the candidate changes nothing")
+    } else if report.protected.is_empty() {
+        gate("scope", GateStatus::Passed, format!("changes only {}", report.touched.join(", ")))
+    } else {
+        gate("scope", GateStatus::Failed, format!("a repair may not change {}", report.protected.join(", ")))
+    }
+}
+
+/// Failed, passed, and all others.
+fn tally(trials: &[Trial]) -> (usize, usize, Option<&str>) {
+    let failed = trials.iter().filter(|t| matches!(t, Trial::Failed { .. })).count();
+    let passed = trials.iter().filter(|t| matches!(t, Trial::Passed)).count();
+    let other = trials.iter().find_map(|t| match t {
+        Trial::OtherFailure { seen } => Some(seen.as_str()),
+        Trial::NotRun { why } => Some(why.as_str()),
+        Trial::Failed { .. } | Trial::Passed => None,
+    });
+    (failed, passed, other)
+}
+
+fn fails_before(before: &[Trial]) -> GateResult {
+    let name = "fails before";
+    let (failed, passed, other) = tally(before);
+    match (failed, other) {
+        (0, Some(what)) => gate(name, GateStatus::NotRun, format!("the failure was not reproduced: {what}")),
+        (0, None) => gate(name, GateStatus::NotRun, "the failure was not reproduced on the base commit"),
+        _ => gate(
+            name,
+            GateStatus::Passed,
+            format!("the failure was seen in {failed} of {} runs on the base commit", failed + passed),
+        ),
+    }
+}
+
+fn passes_after(before: &[Trial], after: &[Trial]) -> GateResult {
+    let name = "passes after";
+    let (failed, passed, other) = tally(after);
+    if failed > 0 {
+        return gate(name, GateStatus::Failed, format!("the failure was seen again in {failed} of {} runs", after.len()));
+    }
+    if let Some(Trial::OtherFailure { seen }) = after.iter().find(|t| matches!(t, Trial::OtherFailure { .. })) {
+        return gate(name, GateStatus::Failed, format!("another failure came in its place: {seen}"));
+    }
+    if passed == 0 || other.is_some() {
+        let why = other.unwrap_or("the reproduction was not run with the candidate");
+        return gate(name, GateStatus::NotRun, why);
+    }
+    let (before_failed, before_passed, _) = tally(before);
+    let chance = chance_of_silence(before_failed, before_passed, passed);
+    if chance > CHANCE {
+        let why = format!(
+            "the failure is intermittent ({before_failed} of {} runs before): {passed} passing runs after can be chance (probability {chance:.2})",
+            before_failed + before_passed
+        );
+        return gate(name, GateStatus::NotRun, why);
+    }
+    gate(name, GateStatus::Passed, format!("the failure was not seen in {passed} of {passed} runs"))
+}
+
+/// The probability that `after` runs pass although nothing was mended, given the runs before.
+fn chance_of_silence(failed: usize, passed: usize, after: usize) -> f64 {
+    if passed == 0 {
+        return 0.0;
+    }
+    let share = failed as f64 / (failed + passed) as f64;
+    (1.0 - share).powi(i32::try_from(after).unwrap_or(i32::MAX))
+}
+
+fn suite(suite: Option<&SuiteComparison>) -> GateResult {
+    let name = "test suite";
+    let Some(suite) = suite else {
+        return gate(name, GateStatus::NotApplicable, "no test command is configured");
+    };
+    if let SuiteExit::NotRun { why } = &suite.after.exit {
+        return gate(name, GateStatus::NotRun, format!("`{}` could not be run: {why}", suite.command));
+    }
+    match (&suite.before.tests, &suite.after.tests) {
+        (Some(before), Some(after)) => compare_tests(name, suite, before, after),
+        _ => compare_exits(name, suite),
+    }
+}
+
+fn compare_exits(name: &str, suite: &SuiteComparison) -> GateResult {
+    match (suite.before.is_green(), suite.after.is_green()) {
+        (_, true) => gate(name, GateStatus::Passed, format!("`{}` passes", suite.command)),
+        (true, false) => gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command)),
+        (false, false) => gate(
+            name,
+            GateStatus::NotRun,
+            format!("`{}` failed before already, and its output cannot be compared test by test", suite.command),
+        ),
+    }
+}
+
+fn compare_tests(
+    name: &str,
+    suite: &SuiteComparison,
+    before: &BTreeMap<String, TestOutcome>,
+    after: &BTreeMap<String, TestOutcome>,
+) -> GateResult {
+    let passed_before = before.iter().filter(|(_, o)| **o == TestOutcome::Passed);
+    let mut lost: Vec<&str> = Vec::new();
+    for (test, _) in passed_before {
+        match after.get(test) {
+            Some(TestOutcome::Passed) => {}
+            Some(TestOutcome::Failed | TestOutcome::Skipped) | None => lost.push(test),
+        }
+    }
+    let new_red: Vec<&str> = after
+        .iter()
+        .filter(|(t, o)| **o == TestOutcome::Failed && !before.contains_key(*t))
+        .map(|(t, _)| t.as_str())
+        .collect();
+    lost.extend(new_red);
+    if let Some(first) = lost.first() {
+        let why = format!("{} test(s) passed before and fail, are skipped or are missing after, first {first}", lost.len());
+        return gate(name, GateStatus::Failed, why);
+    }
+    // The code under test can print what a harness prints, so a red exit that no named test explains counts.
+    if suite.before.is_green() && !suite.after.is_green() {
+        return gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command));
+    }
+    let count = after.values().filter(|o| **o == TestOutcome::Passed).count();
+    let red = after.values().filter(|o| **o == TestOutcome::Failed).count();
+    if count == 0 {
+        return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
+    }
+    gate(name, GateStatus::Passed, format!("{count} tests pass, none that passed before is lost; {red} failed before and still do"))
+}
+
+fn replay(report: &RunReport) -> GateResult {
+    let name = "healthy requests";
+    match &report.replay {
+        None => gate(name, GateStatus::NotApplicable, "no healthy request was recorded"),
+        Some(replay) => match replay.regressions.first() {
+            None => gate(name, GateStatus::Passed, format!("{} recorded requests are answered as before", replay.requests)),
+            Some(first) => gate(
+                name,
+                GateStatus::Failed,
+                format!("{} of {} recorded requests fail now, first {first}", replay.regressions.len(), replay.requests),
+            ),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::verify::report::{ReplayComparison, SuiteRun};
+
+    fn failed() -> Trial {
+        Trial::Failed { seen: "GET /x: 500".into() }
+    }
+
+    fn run(code: i32, tests: &[(&str, TestOutcome)]) -> SuiteRun {
+        let tests = tests.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect::<BTreeMap<_, _>>();
+        SuiteRun { exit: SuiteExit::Exited { code }, tests: (!tests.is_empty()).then_some(tests), wall_ms: 1 }
+    }
+
+    fn good() -> RunReport {
+        RunReport {
+            candidate: "c".into(),
+            base: CommitId::parse("a".repeat(40)).unwrap(),
+            tree: "t".into(),
+            touched: vec!["app.py".into()],
+            protected: vec![],
+            isolation: Isolation::Full,
+            tier: "A".into(),
+            before: vec![failed(), failed()],
+            after: vec![Trial::Passed, Trial::Passed],
+            suite: Some(SuiteComparison {
+                command: "pytest".into(),
+                before: run(0, &[("a", TestOutcome::Passed)]),
+                after: run(0, &[("a", TestOutcome::Passed)]),
+            }),
+            replay: Some(ReplayComparison { requests: 3, regressions: vec![] }),
+            wall_ms: 1,
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut RunReport), expected: Decision) {
+        let mut report = good();
+        change(&mut report);
+        let (verdict, patch) = judge(&serde_json::to_vec(&report).unwrap()).unwrap();
+        assert_eq!(verdict.decision, expected, "{:#?}", verdict.gates);
+        assert_eq!(patch.is_some(), expected == Decision::Passed);
+    }
+
+    #[test]
+    fn a_complete_report_passes() {
+        check(|_| {}, Decision::Passed);
+    }
+
+    #[test]
+    fn each_gate_can_refute() {
+        check(|r| r.after[1] = failed(), Decision::Failed);
+        check(|r| r.after[0] = Trial::OtherFailure { seen: "GET /x: 404".into() }, Decision::Failed);
+        check(|r| r.protected = vec!["tests/test_app.py".into()], Decision::Failed);
+        check(|r| r.touched.clear(), Decision::Failed);
+        check(|r| r.replay.as_mut().unwrap().regressions.push("GET /y".into()), Decision::Failed);
+        check(|r| r.suite.as_mut().unwrap().after = run(1, &[("a", TestOutcome::Failed)]), Decision::Failed);
+        check(|r| r.suite.as_mut().unwrap().after = run(0, &[("a", TestOutcome::Skipped)]), Decision::Failed);
+        check(|r| r.suite.as_mut().unwrap().after = run(0, &[("b", TestOutcome::Passed)]), Decision::Failed);
+        check(|r| r.suite.as_mut().unwrap().after = run(3, &[("a", TestOutcome::Passed)]), Decision::Failed);
+    }
+
+    #[test]
+    fn thin_evidence_is_inconclusive_never_passed() {
+        check(|r| r.before = vec![Trial::Passed], Decision::Inconclusive);
+        check(|r| r.before.clear(), Decision::Inconclusive);
+        check(|r| r.after.clear(), Decision::Inconclusive);
+        check(|r| r.after = vec![Trial::NotRun { why: "did not start".into() }], Decision::Inconclusive);
+        check(|r| r.isolation = Isolation::None, Decision::Inconclusive);
+        check(
+            |r| r.suite.as_mut().unwrap().after.exit = SuiteExit::NotRun { why: "no pytest".into() },
+            Decision::Inconclusive,
+        );
+    }
+
+    #[test]
+    fn a_suite_that_was_red_is_compared_not_demanded_green() {
+        let red = [("a", TestOutcome::Passed), ("b", TestOutcome::Failed)];
+        check(
+            |r| {
+                let suite = r.suite.as_mut().unwrap();
+                (suite.before, suite.after) = (run(1, &red), run(1, &red));
+            },
+            Decision::Passed,
+        );
+        check(
+            |r| {
+                let suite = r.suite.as_mut().unwrap();
+                (suite.before, suite.after) = (run(1, &[]), run(1, &[]));
+            },
+            Decision::Inconclusive,
+        );
+    }
+
+    #[test]
+    fn an_intermittent_failure_needs_more_passing_runs() {
+        let flaky = vec![failed(), Trial::Passed];
+        check(|r| r.before.clone_from(&flaky), Decision::Inconclusive);
+        check(
+            |r| {
+                r.before.clone_from(&flaky);
+                r.after = vec![Trial::Passed; 7];
+            },
+            Decision::Passed,
+        );
+    }
+
+    fn trial() -> impl Strategy<Value = Trial> {
+        prop_oneof![
+            Just(failed()),
+            Just(Trial::Passed),
+            Just(Trial::OtherFailure { seen: "x".into() }),
+            Just(Trial::NotRun { why: "x".into() })
+        ]
+    }
+
+    proptest! {
+        /// Whatever was measured: nothing passes in which the failure was not seen before, or was seen after.
+        #[test]
+        fn no_patch_without_a_counterfactual(
+            before in proptest::collection::vec(trial(), 0..5),
+            after in proptest::collection::vec(trial(), 0..5),
+        ) {
+            let mut report = good();
+            report.before = before.clone();
+            report.after = after.clone();
+            let (_, patch) = judge(&serde_json::to_vec(&report).unwrap()).unwrap();
+            if patch.is_some() {
+                let seen = before.iter().any(|t| matches!(t, Trial::Failed { .. }));
+                prop_assert!(seen);
+                prop_assert!(!after.is_empty());
+                prop_assert!(after.iter().all(|t| *t == Trial::Passed));
+            }
+        }
+
+        #[test]
+        fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = judge(&bytes);
+        }
+    }
+}
