@@ -6,6 +6,8 @@
 pub mod detect;
 pub mod diagnose;
 pub mod id;
+pub mod policy;
+pub mod release;
 pub mod repair;
 pub mod signal;
 pub mod verify;
