@@ -10,11 +10,13 @@ mod registry;
 pub mod sequential;
 mod special;
 mod table;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod time;
 
 pub use anomaly::{Anomaly, AnomalyKind, Score, Severity};
-pub use registry::{Detectors, DetectorsSnapshot, REGISTRY, Registration};
+pub use registry::{Detectors, DetectorsSnapshot, Make, REGISTRY};
 pub use table::{Bounded, OTHER};
 
 use serde_json::Value;
@@ -54,7 +56,9 @@ pub struct Overflow {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The state could not be written as JSON.
-    #[error("the state of detector `{detector}` cannot be saved: {source}; this is a defect of Prunella")]
+    #[error(
+        "the state of detector `{detector}` cannot be saved: {source}; this is a defect of Prunella"
+    )]
     Save {
         /// Whose state.
         detector: &'static str,
@@ -62,7 +66,9 @@ pub enum SnapshotError {
         source: serde_json::Error,
     },
     /// The state is not this detector's, or of a version that had another form.
-    #[error("the saved state of detector `{detector}` does not fit: {source}; it starts afresh and learns again")]
+    #[error(
+        "the saved state of detector `{detector}` does not fit: {source}; it starts afresh and learns again"
+    )]
     Restore {
         /// Whose state.
         detector: &'static str,
@@ -101,6 +107,9 @@ fn save<T: serde::Serialize>(detector: &'static str, state: &T) -> Result<Value,
 }
 
 /// Reads any state that serde knows.
-fn load<T: serde::de::DeserializeOwned>(detector: &'static str, saved: &Value) -> Result<T, SnapshotError> {
+fn load<T: serde::de::DeserializeOwned>(
+    detector: &'static str,
+    saved: &Value,
+) -> Result<T, SnapshotError> {
     T::deserialize(saved).map_err(|source| SnapshotError::Restore { detector, source })
 }

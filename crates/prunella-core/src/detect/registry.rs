@@ -9,16 +9,11 @@ use super::{Anomaly, Context, Detector, Overflow, SnapshotError};
 use crate::id::ServiceName;
 use crate::signal::Signal;
 
-/// One detector that there is.
-#[derive(Clone, Copy)]
-pub struct Registration {
-    /// Makes one with its default limits.
-    pub make: fn() -> Box<dyn Detector>,
-}
+/// Makes one detector with its default limits.
+pub type Make = fn() -> Box<dyn Detector>;
 
 /// Every detector, one line each.
-pub static REGISTRY: &[Registration] = &[
-];
+pub static REGISTRY: &[Make] = &[];
 
 /// The saved state of a service's detectors, by detector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,12 +32,19 @@ impl Detectors {
     /// All registered detectors, knowing nothing yet.
     #[must_use]
     pub fn new(service: ServiceName) -> Self {
-        Self { service, all: REGISTRY.iter().map(|registration| (registration.make)()).collect() }
+        Self {
+            service,
+            all: REGISTRY.iter().map(|make| make()).collect(),
+        }
     }
 
     /// Shows one signal to every detector.
     pub fn observe(&mut self, signal: &Signal, ctx: &Context) -> Vec<Anomaly> {
-        let mut found: Vec<Anomaly> = self.all.iter_mut().flat_map(|detector| detector.observe(signal, ctx)).collect();
+        let mut found: Vec<Anomaly> = self
+            .all
+            .iter_mut()
+            .flat_map(|detector| detector.observe(signal, ctx))
+            .collect();
         for anomaly in &mut found {
             anomaly.service = Some(self.service.clone());
         }
@@ -54,8 +56,13 @@ impl Detectors {
     /// # Errors
     /// If a state has no JSON form.
     pub fn snapshot(&self) -> Result<DetectorsSnapshot, SnapshotError> {
-        let pairs = self.all.iter().map(|detector| Ok((detector.name().to_owned(), detector.snapshot()?)));
-        Ok(DetectorsSnapshot { states: pairs.collect::<Result<_, _>>()? })
+        let pairs = self
+            .all
+            .iter()
+            .map(|detector| Ok((detector.name().to_owned(), detector.snapshot()?)));
+        Ok(DetectorsSnapshot {
+            states: pairs.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Takes saved states back. A detector whose state is missing or does not fit goes on as it is; what did not fit
@@ -75,7 +82,11 @@ impl Detectors {
     /// Every limit that was hit: detector, limit, count.
     #[must_use]
     pub fn overflows(&self) -> Vec<(&'static str, Overflow)> {
-        let all = self.all.iter().flat_map(|d| d.overflows().into_iter().map(|overflow| (d.name(), overflow)));
+        let all = self.all.iter().flat_map(|d| {
+            d.overflows()
+                .into_iter()
+                .map(|overflow| (d.name(), overflow))
+        });
         all.filter(|(_, overflow)| overflow.count > 0).collect()
     }
 }

@@ -22,7 +22,11 @@ impl<T: Default> Bounded<T> {
     #[must_use]
     pub fn slot<'a>(&self, name: &'a str, limit: usize) -> &'a str {
         let known = self.entries.contains_key(name);
-        if known || (self.entries.len() < limit && name.len() <= MAX_NAME) { name } else { OTHER }
+        if known || (self.entries.len() < limit && name.len() <= MAX_NAME) {
+            name
+        } else {
+            OTHER
+        }
     }
 
     /// The entry of `name`, made if there is room; else that of [`OTHER`], which is counted.
@@ -45,7 +49,9 @@ impl<T: Default> Bounded<T> {
 
     /// All entries, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.entries.iter().map(|(name, value)| (name.as_str(), value))
+        self.entries
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// How many entries there are.

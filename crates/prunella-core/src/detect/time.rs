@@ -24,7 +24,9 @@ impl Steady {
                 self.elapsed_ms = self.elapsed_ms.saturating_add(at_ms.abs_diff(latest));
                 self.latest_ms = Some(at_ms);
             }
-            Some(latest) if latest.abs_diff(at_ms) > JITTER_MS.unsigned_abs() => self.latest_ms = Some(at_ms),
+            Some(latest) if latest.abs_diff(at_ms) > JITTER_MS.unsigned_abs() => {
+                self.latest_ms = Some(at_ms)
+            }
             Some(_) => {}
         }
         self.elapsed_ms
@@ -44,7 +46,10 @@ mod tests {
     #[test]
     fn never_goes_back_and_never_stands_still_for_long() {
         check(&[1_000, 1_100, 1_300], &[0, 100, 300]);
-        check(&[1_000, 1_100, 1_000, 1_100, 1_000, 1_150], &[0, 100, 100, 100, 100, 150]);
+        check(
+            &[1_000, 1_100, 1_000, 1_100, 1_000, 1_150],
+            &[0, 100, 100, 100, 100, 150],
+        );
         check(&[100_000, 100_500, 20_000, 20_100], &[0, 500, 500, 600]);
         check(&[i64::MIN, i64::MAX, 0], &[0, u64::MAX, u64::MAX]);
     }

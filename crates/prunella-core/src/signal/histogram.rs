@@ -82,13 +82,18 @@ impl LatencyHistogram {
     /// How many durations were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
+        self.counts
+            .iter()
+            .fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// How many lie in buckets above bucket `index`.
     #[must_use]
     pub fn above(&self, index: usize) -> u64 {
-        self.counts.iter().skip(index + 1).fold(0, |sum, &count| sum.saturating_add(count))
+        self.counts
+            .iter()
+            .skip(index + 1)
+            .fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// The bucket that holds quantile `q` (0 to 1, nearest rank), or `None` if nothing was counted.
@@ -132,8 +137,19 @@ impl TryFrom<Vec<(u16, u64)>> for LatencyHistogram {
 
 impl From<LatencyHistogram> for Vec<(u16, u64)> {
     fn from(histogram: LatencyHistogram) -> Self {
-        let pairs = histogram.counts.into_iter().enumerate().filter(|&(_, count)| count > 0);
-        pairs.map(|(index, count)| (u16::try_from(index).expect("fewer than 65,536 buckets"), count)).collect()
+        let pairs = histogram
+            .counts
+            .into_iter()
+            .enumerate()
+            .filter(|&(_, count)| count > 0);
+        pairs
+            .map(|(index, count)| {
+                (
+                    u16::try_from(index).expect("fewer than 65,536 buckets"),
+                    count,
+                )
+            })
+            .collect()
     }
 }
 
@@ -149,7 +165,10 @@ mod tests {
             assert!(upper >= next, "bucket {index} is empty");
             assert_eq!(LatencyHistogram::bucket_of(next), index);
             assert_eq!(LatencyHistogram::bucket_of(upper), index);
-            assert!((upper - next) as f64 <= 0.125 * next.max(1) as f64, "bucket {index} is too wide");
+            assert!(
+                (upper - next) as f64 <= 0.125 * next.max(1) as f64,
+                "bucket {index} is too wide"
+            );
             next = upper + 1;
         }
         assert_eq!(next, 1 << 31);
@@ -165,7 +184,10 @@ mod tests {
         }
         for (q, exact) in [(0.0, 1), (0.5, 500), (0.95, 950), (1.0, 1000)] {
             let got = histogram.quantile(q).unwrap();
-            assert!(got >= exact && got as f64 <= exact as f64 * 1.125, "{q}: {got}");
+            assert!(
+                got >= exact && got as f64 <= exact as f64 * 1.125,
+                "{q}: {got}"
+            );
         }
         assert_eq!(histogram.above(LatencyHistogram::bucket_of(959)), 40);
         assert_eq!(histogram.above(BUCKETS), 0);
@@ -177,7 +199,10 @@ mod tests {
         histogram.record(3);
         histogram.record(70_000);
         let text = serde_json::to_string(&histogram).unwrap();
-        assert_eq!(serde_json::from_str::<LatencyHistogram>(&text).unwrap(), histogram);
+        assert_eq!(
+            serde_json::from_str::<LatencyHistogram>(&text).unwrap(),
+            histogram
+        );
         assert!(serde_json::from_str::<LatencyHistogram>("[[9999,1]]").is_err());
     }
 
@@ -187,6 +212,9 @@ mod tests {
         histogram.add(4, 5);
         histogram.add(200, 1);
         histogram.halve();
-        assert_eq!((histogram.total(), histogram.quantile_bucket(1.0)), (2, Some(4)));
+        assert_eq!(
+            (histogram.total(), histogram.quantile_bucket(1.0)),
+            (2, Some(4))
+        );
     }
 }

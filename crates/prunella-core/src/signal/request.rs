@@ -46,7 +46,9 @@ impl RequestBatch {
     /// Requests that failed by the server's fault: 5xx and transport errors; never more than `count`.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.by_status_class[4].saturating_add(self.transport_errors).min(self.count)
+        self.by_status_class[4]
+            .saturating_add(self.transport_errors)
+            .min(self.count)
     }
 
     /// Responses that blame the client (4xx); never more than `count`.
