@@ -5,4 +5,5 @@
 
 pub mod clock;
 pub mod git;
+pub mod store;
 pub mod supervise;
