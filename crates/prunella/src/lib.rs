@@ -4,6 +4,7 @@
 //! public API.
 
 pub mod clock;
+pub mod config;
 pub mod git;
 pub mod store;
 pub mod supervise;

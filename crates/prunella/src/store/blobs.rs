@@ -24,9 +24,7 @@ impl Blobs {
             path: dir.to_owned(),
             source,
         })?;
-        Ok(Self {
-            dir: dir.to_owned(),
-        })
+        Ok(Self { dir: dir.to_owned() })
     }
 
     fn path(&self, id: &BlobId) -> PathBuf {

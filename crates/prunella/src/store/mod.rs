@@ -33,9 +33,7 @@ pub enum StoreError {
         what: String,
     },
     /// The ledger was written by a newer version.
-    #[error(
-        "the ledger {path} has format {found}; this version knows up to {known}\n  Upgrade prunella."
-    )]
+    #[error("the ledger {path} has format {found}; this version knows up to {known}\n  Upgrade prunella.")]
     TooNew {
         /// The database file.
         path: PathBuf,
@@ -53,9 +51,7 @@ pub enum StoreError {
         expected: u64,
     },
     /// The database did not do what it was asked.
-    #[error(
-        "the ledger {path} failed: {source}\n  A full disk is the usual cause; nothing acknowledged was lost."
-    )]
+    #[error("the ledger {path} failed: {source}\n  A full disk is the usual cause; nothing acknowledged was lost.")]
     Database {
         /// The database file.
         path: PathBuf,

@@ -9,9 +9,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::StoreError;
@@ -135,13 +133,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if somebody else appended first; otherwise what the database says.
-    pub async fn append(
-        &self,
-        stream: &str,
-        expected: u64,
-        at_ms: i64,
-        bodies: &[String],
-    ) -> Result<u64, StoreError> {
+    pub async fn append(&self, stream: &str, expected: u64, at_ms: i64, bodies: &[String]) -> Result<u64, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|e| self.failed(e))?;
         // IMMEDIATE takes the write lock before the sequence is read, so that no writer decides on a stale one.
         sqlx::raw_sql("BEGIN IMMEDIATE")
@@ -166,15 +158,13 @@ impl Sqlite {
         at_ms: i64,
         bodies: &[String],
     ) -> Result<u64, StoreError> {
-        let last: Option<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT seq, sum FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1",
-        )
-        .bind(stream)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(|e| self.failed(e))?;
-        let (mut seq, mut sum) =
-            last.map_or((0, Vec::new()), |(seq, sum)| (seq.unsigned_abs(), sum));
+        let last: Option<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT seq, sum FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1")
+                .bind(stream)
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|e| self.failed(e))?;
+        let (mut seq, mut sum) = last.map_or((0, Vec::new()), |(seq, sum)| (seq.unsigned_abs(), sum));
         if seq != expected {
             return Err(StoreError::Conflict {
                 stream: stream.to_owned(),
@@ -184,17 +174,15 @@ impl Sqlite {
         for body in bodies {
             seq += 1;
             sum = checksum(&sum, stream, seq, at_ms, body);
-            sqlx::query(
-                "INSERT INTO events (stream, seq, at_ms, body, sum) VALUES (?, ?, ?, ?, ?)",
-            )
-            .bind(stream)
-            .bind(seq.cast_signed())
-            .bind(at_ms)
-            .bind(body)
-            .bind(&sum)
-            .execute(&mut *connection)
-            .await
-            .map_err(|e| self.failed(e))?;
+            sqlx::query("INSERT INTO events (stream, seq, at_ms, body, sum) VALUES (?, ?, ?, ?, ?)")
+                .bind(stream)
+                .bind(seq.cast_signed())
+                .bind(at_ms)
+                .bind(body)
+                .bind(&sum)
+                .execute(&mut *connection)
+                .await
+                .map_err(|e| self.failed(e))?;
         }
         Ok(seq)
     }
@@ -262,10 +250,7 @@ fn damaged_or(path: &Path, source: sqlx::Error) -> StoreError {
         .as_database_error()
         .and_then(|e| e.code().map(|c| c.to_string()))
         .unwrap_or_default();
-    if matches!(code.as_str(), "11" | "26")
-        || text.contains("malformed")
-        || text.contains("not a database")
-    {
+    if matches!(code.as_str(), "11" | "26") || text.contains("malformed") || text.contains("not a database") {
         StoreError::Corrupt {
             path: path.to_owned(),
             what: text,
@@ -327,17 +312,12 @@ mod tests {
                 let mut seen = 0;
                 for n in 0..10 {
                     loop {
-                        match ledger
-                            .append("s", seen, 1, &body(&format!("{writer}-{n}")))
-                            .await
-                        {
+                        match ledger.append("s", seen, 1, &body(&format!("{writer}-{n}"))).await {
                             Ok(last) => {
                                 seen = last;
                                 break;
                             }
-                            Err(StoreError::Conflict { .. }) => {
-                                seen = ledger.since(0).await.unwrap().len() as u64
-                            }
+                            Err(StoreError::Conflict { .. }) => seen = ledger.since(0).await.unwrap().len() as u64,
                             Err(other) => panic!("{other}"),
                         }
                     }
@@ -375,10 +355,7 @@ mod tests {
         for side in ["ledger.db-wal", "ledger.db-shm"] {
             let _ = std::fs::remove_file(dir.path().join(side));
         }
-        assert!(matches!(
-            Sqlite::open(&path).await,
-            Err(StoreError::Corrupt { .. })
-        ));
+        assert!(matches!(Sqlite::open(&path).await, Err(StoreError::Corrupt { .. })));
     }
 
     #[tokio::test]
@@ -393,10 +370,7 @@ mod tests {
             .execute(&ledger.pool)
             .await
             .unwrap();
-        assert!(matches!(
-            ledger.since(0).await,
-            Err(StoreError::Corrupt { .. })
-        ));
+        assert!(matches!(ledger.since(0).await, Err(StoreError::Corrupt { .. })));
     }
 
     #[tokio::test]
@@ -404,9 +378,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let error = Sqlite::open(&file.join("state/ledger.db"))
-            .await
-            .unwrap_err();
+        let error = Sqlite::open(&file.join("state/ledger.db")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
     }
 }
