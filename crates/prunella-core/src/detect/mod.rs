@@ -6,16 +6,22 @@
 //! [`text::quote`] only.
 
 mod anomaly;
+mod client_errors;
+mod error_rate;
 mod registry;
 pub mod sequential;
 mod special;
+mod stream;
 mod table;
 #[cfg(test)]
 mod testing;
 pub mod text;
 pub mod time;
+mod versus;
 
 pub use anomaly::{Anomaly, AnomalyKind, Score, Severity};
+pub use client_errors::ClientErrors;
+pub use error_rate::ErrorRate;
 pub use registry::{Detectors, DetectorsSnapshot, Make, REGISTRY};
 pub use table::{Bounded, OTHER};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Anomaly, Context, Detector, Overflow, SnapshotError};
+use super::{Anomaly, ClientErrors, Context, Detector, ErrorRate, Overflow, SnapshotError};
 use crate::id::ServiceName;
 use crate::signal::Signal;
 
@@ -13,7 +13,10 @@ use crate::signal::Signal;
 pub type Make = fn() -> Box<dyn Detector>;
 
 /// Every detector, one line each.
-pub static REGISTRY: &[Make] = &[];
+pub static REGISTRY: &[Make] = &[
+    || Box::new(ErrorRate::default()),
+    || Box::new(ClientErrors::default()),
+];
 
 /// The saved state of a service's detectors, by detector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
