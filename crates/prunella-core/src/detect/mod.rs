@@ -8,8 +8,10 @@
 mod anomaly;
 mod client_errors;
 mod error_rate;
+mod latency;
 mod registry;
 pub mod sequential;
+mod slowness;
 mod special;
 mod stream;
 mod table;
@@ -22,6 +24,7 @@ mod versus;
 pub use anomaly::{Anomaly, AnomalyKind, Score, Severity};
 pub use client_errors::ClientErrors;
 pub use error_rate::ErrorRate;
+pub use latency::Latency;
 pub use registry::{Detectors, DetectorsSnapshot, Make, REGISTRY};
 pub use table::{Bounded, OTHER};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Anomaly, ClientErrors, Context, Detector, ErrorRate, Overflow, SnapshotError};
+use super::{Anomaly, ClientErrors, Context, Detector, ErrorRate, Latency, Overflow, SnapshotError};
 use crate::id::ServiceName;
 use crate::signal::Signal;
 
@@ -16,6 +16,7 @@ pub type Make = fn() -> Box<dyn Detector>;
 pub static REGISTRY: &[Make] = &[
     || Box::new(ErrorRate::default()),
     || Box::new(ClientErrors::default()),
+    || Box::new(Latency::default()),
 ];
 
 /// The saved state of a service's detectors, by detector.

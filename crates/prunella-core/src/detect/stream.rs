@@ -238,7 +238,7 @@ impl Stream {
         let weighted = new.weighted(rule.weight);
         let ln_e = match basis {
             Basis::Assumed => ln_e_above(weighted, ASSUMED_LIMIT),
-            Basis::Route | Basis::Service => against(base, weighted, rule),
+            Basis::Route | Basis::Service => against(base, weighted, rule.weight, rule.margin),
         };
         Decision {
             ln_e,
@@ -253,9 +253,9 @@ impl Stream {
     }
 }
 
-/// The weakest of the comparisons that apply: an alarm must hold against each of them.
-fn against(base: Baseline, new: Counts, rule: Rule) -> f64 {
-    let worse = |base: Counts| ln_e_worse(base.weighted(rule.weight), new, rule.margin);
+/// ln of the weakest of the e-values that apply: an alarm must hold against each of them. `new` is weighted already.
+pub(super) fn against(base: Baseline, new: Counts, weight: f64, margin: Margin) -> f64 {
+    let worse = |base: Counts| ln_e_worse(base.weighted(weight), new, margin);
     let mut ln_e = worse(base.past.plus(base.meanwhile));
     if base.own.bad() > 0.0 {
         ln_e = ln_e.min(worse(base.own));
@@ -264,6 +264,6 @@ fn against(base: Baseline, new: Counts, rule: Rule) -> f64 {
     // is. Fallback answers to the very requests that failed are the most telling part of it.
     let shock = base.meanwhile.n() > 0.0
         && ln_e > 0.0
-        && ln_e_worse(base.past.weighted(rule.weight), base.meanwhile.weighted(rule.weight), rule.margin) >= SHOCK_LN_E;
+        && ln_e_worse(base.past.weighted(weight), base.meanwhile.weighted(weight), margin) >= SHOCK_LN_E;
     if shock { ln_e.min(worse(base.meanwhile)) } else { ln_e }
 }
