@@ -20,8 +20,14 @@ const NAME: &str = "client-errors";
 
 const SETTINGS: Settings = Settings {
     alpha: 0.02,
-    margin: Margin { ratio: 2.0, excess: 0.02 },
-    own_margin: Margin { ratio: 3.0, excess: 0.05 },
+    margin: Margin {
+        ratio: 2.0,
+        excess: 0.02,
+    },
+    own_margin: Margin {
+        ratio: 3.0,
+        excess: 0.05,
+    },
     weight: 0.25,
     min_bad: 10.0,
     max_routes: 512,
@@ -38,7 +44,9 @@ impl Detector for ClientErrors {
     }
 
     fn observe(&mut self, signal: &Signal, ctx: &Context) -> Vec<Anomaly> {
-        let Signal::RequestBatch(batch) = signal else { return Vec::new() };
+        let Signal::RequestBatch(batch) = signal else {
+            return Vec::new();
+        };
         let found = self.0.batch(SETTINGS, batch, batch.client_errors(), ctx);
         let report = |finding| Anomaly {
             detector: NAME.to_owned(),
@@ -70,7 +78,10 @@ mod tests {
     use crate::signal::RequestBatch;
 
     fn refused(release: &str, tick: u64, refused: u64) -> RequestBatch {
-        RequestBatch { by_status_class: [0, 20 - refused, 0, refused, 0], ..batch(release, "/a", tick, 20, 0) }
+        RequestBatch {
+            by_status_class: [0, 20 - refused, 0, refused, 0],
+            ..batch(release, "/a", tick, 20, 0)
+        }
     }
 
     #[test]
@@ -80,10 +91,16 @@ mod tests {
             assert!(w.see(refused("lkg", tick, u64::from(tick % 10 == 0))).is_empty());
         }
         for tick in 100..200 {
-            assert!(w.see(refused("good", tick, u64::from(tick % 6 == 0))).is_empty(), "{tick}");
+            assert!(
+                w.see(refused("good", tick, u64::from(tick % 6 == 0))).is_empty(),
+                "{tick}"
+            );
         }
         let found: Vec<_> = (200..220).flat_map(|tick| w.see(refused("bad", tick, 15))).collect();
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].severity, found[0].kind), (Severity::Odd, AnomalyKind::ClientErrorRate));
+        assert_eq!(
+            (found[0].severity, found[0].kind),
+            (Severity::Odd, AnomalyKind::ClientErrorRate)
+        );
     }
 }

@@ -26,8 +26,14 @@ const NAME: &str = "error-rate";
 
 const SETTINGS: Settings = Settings {
     alpha: 0.02,
-    margin: Margin { ratio: 1.5, excess: 0.002 },
-    own_margin: Margin { ratio: 3.0, excess: 0.01 },
+    margin: Margin {
+        ratio: 1.5,
+        excess: 0.002,
+    },
+    own_margin: Margin {
+        ratio: 3.0,
+        excess: 0.01,
+    },
     weight: 1.0,
     min_bad: 3.0,
     max_routes: 512,
@@ -72,14 +78,21 @@ fn report(finding: &Finding, ctx: &Context) -> Anomaly {
     let paired = finding.decision.paired;
     if paired.answered > 0 {
         let (well, asked) = (paired.answered, paired.answered + paired.failed_too);
-        anomaly.evidence.push(format!("The last-known-good release answered {well} of {asked} of the failed requests well."));
+        anomaly.evidence.push(format!(
+            "The last-known-good release answered {well} of {asked} of the failed requests well."
+        ));
     }
     anomaly
 }
 
 /// The anomaly of a finding about requests that `verb` ("failed").
 pub(super) fn describe(finding: &Finding, ctx: &Context, verb: &str) -> Anomaly {
-    let Finding { release, route, at_ms, decision } = finding;
+    let Finding {
+        release,
+        route,
+        at_ms,
+        decision,
+    } = finding;
     let when = match decision.recent_ms {
         Some(length) => format!("in the last {} s", length / 1000),
         None => "since the release got traffic".to_owned(),
@@ -87,7 +100,10 @@ pub(super) fn describe(finding: &Finding, ctx: &Context, verb: &str) -> Anomaly 
     let base = baseline(decision, ctx.is_lkg(release), verb);
     let counted = counted(decision.new, verb);
     let evidence = vec![
-        format!("Of the requests to {} under release {release}, {counted} {when}.", quote(route)),
+        format!(
+            "Of the requests to {} under release {release}, {counted} {when}.",
+            quote(route)
+        ),
         format!("Baseline: {base}."),
     ];
     let ln_10 = std::f64::consts::LN_10;
@@ -98,7 +114,10 @@ pub(super) fn describe(finding: &Finding, ctx: &Context, verb: &str) -> Anomaly 
         route: Some(route.clone()),
         at_ms: *at_ms,
         onset_ms: decision.onset_ms,
-        score: Score::EValue { log10: decision.ln_e / ln_10, threshold_log10: decision.ln_threshold / ln_10 },
+        score: Score::EValue {
+            log10: decision.ln_e / ln_10,
+            threshold_log10: decision.ln_threshold / ln_10,
+        },
         baseline: base,
         evidence,
         fingerprint: None,
@@ -112,13 +131,20 @@ fn baseline(decision: &Decision, own_past: bool, verb: &str) -> String {
     match decision.basis {
         Basis::Route if own_past => format!("the same route earlier under the same release, {counted}"),
         Basis::Route => format!("the same route under the last-known-good release, {counted}"),
-        Basis::Service => format!("the whole service under the last-known-good release, as the route is new, {counted}"),
+        Basis::Service => {
+            format!("the whole service under the last-known-good release, as the route is new, {counted}")
+        }
         Basis::Assumed => "none: there is no last-known-good release yet, a limit of 20 % is assumed".to_owned(),
     }
 }
 
 fn counted(counts: Counts, verb: &str) -> String {
-    format!("{:.0} of {:.0} {verb} ({})", counts.bad(), counts.n(), percent(counts.share()))
+    format!(
+        "{:.0} of {:.0} {verb} ({})",
+        counts.bad(),
+        counts.n(),
+        percent(counts.share())
+    )
 }
 
 #[cfg(test)]
@@ -149,12 +175,19 @@ mod tests {
     fn one_failure_is_never_enough_two_are_if_the_baseline_answered_them() {
         let mut w = world(400);
         let lkg = w.ctx.lkg.clone();
-        let answered = |n| crate::signal::RequestFailure { answered_by: lkg.clone(), ..open(20, n) };
+        let answered = |n| crate::signal::RequestFailure {
+            answered_by: lkg.clone(),
+            ..open(20, n)
+        };
         assert!(w.see(answered(1)).is_empty());
         let found = w.see(answered(2));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].severity, Severity::Page);
-        assert!(found[0].evidence.iter().any(|e| e.contains("answered 2 of 2")), "{:?}", found[0].evidence);
+        assert!(
+            found[0].evidence.iter().any(|e| e.contains("answered 2 of 2")),
+            "{:?}",
+            found[0].evidence
+        );
         assert!(w.see(answered(3)).is_empty(), "said once");
     }
 
@@ -175,7 +208,10 @@ mod tests {
             assert!(w.see(f).is_empty(), "{n}");
         }
         for tick in 110..140 {
-            w.see(crate::signal::RequestBatch { role: Role::Fallback, ..batch("lkg", "/a", tick, 20, 19) });
+            w.see(crate::signal::RequestBatch {
+                role: Role::Fallback,
+                ..batch("lkg", "/a", tick, 20, 19)
+            });
             assert!(w.see(batch("new", "/a", tick, 20, 20)).is_empty(), "{tick}");
         }
     }
@@ -226,7 +262,9 @@ mod tests {
     #[test]
     fn the_last_known_good_release_is_watched_too() {
         let mut w = world(40_000);
-        let found: Vec<_> = (2_000..2_003).flat_map(|tick| w.see(batch("lkg", "/a", tick, 20, 10))).collect();
+        let found: Vec<_> = (2_000..2_003)
+            .flat_map(|tick| w.see(batch("lkg", "/a", tick, 20, 10)))
+            .collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].release.as_str(), "lkg");
     }
@@ -237,7 +275,9 @@ mod tests {
         for tick in 200..260 {
             w.see(batch("new", "/a", tick, 20, 0));
         }
-        let found: Vec<_> = (260..400).flat_map(|tick| w.see(batch("new", "/a", tick, 20, u64::from(tick % 2 == 0)))).collect();
+        let found: Vec<_> = (260..400)
+            .flat_map(|tick| w.see(batch("new", "/a", tick, 20, u64::from(tick % 2 == 0))))
+            .collect();
         assert_eq!(found[0].onset_ms, batch("new", "/a", 260, 0, 0).at_ms);
     }
 
@@ -282,7 +322,10 @@ mod tests {
             w.see(batch("new", &format!("/x{n}"), 20, 1, 0));
         }
         let overflow = w.detector.overflows();
-        assert!(overflow.iter().any(|o| o.limit == "routes" && o.count > 1_000), "{overflow:?}");
+        assert!(
+            overflow.iter().any(|o| o.limit == "routes" && o.count > 1_000),
+            "{overflow:?}"
+        );
         assert!(w.detector.snapshot().unwrap().to_string().len() < 400_000);
     }
 

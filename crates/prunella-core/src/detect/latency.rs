@@ -91,7 +91,9 @@ impl State {
     }
 
     fn accept(&mut self, lkg: Option<ReleaseId>) {
-        let accepted = lkg.as_ref().and_then(|lkg| self.trials.iter().find(|trial| trial.release == *lkg));
+        let accepted = lkg
+            .as_ref()
+            .and_then(|lkg| self.trials.iter().find(|trial| trial.release == *lkg));
         for (route, seen) in accepted.into_iter().flat_map(|trial| trial.routes.iter()) {
             let past = self.past.entry(route, MAX_ROUTES);
             if seen.seen.total() >= MIN_RESPONSES {
@@ -116,20 +118,28 @@ impl State {
     }
 
     fn trial(&mut self, release: &ReleaseId, now: u64) -> &mut Trial {
-        let at = self.trials.iter().position(|trial| trial.release == *release).unwrap_or_else(|| {
-            if self.trials.len() == MAX_TRIALS {
-                self.trials.pop_front();
-                self.trials_dropped += 1;
-            }
-            self.trials.push_back(Trial {
-                release: release.clone(),
-                since: now,
-                known: self.past.iter().filter(|(_, past)| past.total() >= MIN_RESPONSES).count(),
-                past: self.past.clone(),
-                routes: Bounded::default(),
+        let at = self
+            .trials
+            .iter()
+            .position(|trial| trial.release == *release)
+            .unwrap_or_else(|| {
+                if self.trials.len() == MAX_TRIALS {
+                    self.trials.pop_front();
+                    self.trials_dropped += 1;
+                }
+                self.trials.push_back(Trial {
+                    release: release.clone(),
+                    since: now,
+                    known: self
+                        .past
+                        .iter()
+                        .filter(|(_, past)| past.total() >= MIN_RESPONSES)
+                        .count(),
+                    past: self.past.clone(),
+                    routes: Bounded::default(),
+                });
+                self.trials.len() - 1
             });
-            self.trials.len() - 1
-        });
         &mut self.trials[at]
     }
 }
@@ -141,7 +151,12 @@ impl Trial {
         add(&mut route.seen, &batch.latency);
         if route.tests.is_none() {
             let slowness = Slowness::from_past(self.past.get(&slot)?)?;
-            route.tests = Some(Tests { whole: slowness.clone(), window: slowness, window_from: now, window_no: 0 });
+            route.tests = Some(Tests {
+                whole: slowness.clone(),
+                window: slowness,
+                window_from: now,
+                window_no: 0,
+            });
         }
         let tests = route.tests.as_mut()?;
         tests.roll(now);
@@ -185,8 +200,14 @@ impl Detector for Latency {
     }
 
     fn observe(&mut self, signal: &Signal, ctx: &Context) -> Vec<Anomaly> {
-        let Signal::RequestBatch(batch) = signal else { return Vec::new() };
-        self.0.batch(batch, ctx).map(|slow| report(batch, &slow)).into_iter().collect()
+        let Signal::RequestBatch(batch) = signal else {
+            return Vec::new();
+        };
+        self.0
+            .batch(batch, ctx)
+            .map(|slow| report(batch, &slow))
+            .into_iter()
+            .collect()
     }
 
     fn snapshot(&self) -> Result<Value, SnapshotError> {
@@ -201,8 +222,14 @@ impl Detector for Latency {
     fn overflows(&self) -> Vec<Overflow> {
         let routes: u64 = self.0.trials.iter().map(|trial| trial.routes.overflow()).sum();
         vec![
-            Overflow { limit: "routes", count: self.0.past.overflow().saturating_add(routes) },
-            Overflow { limit: "releases_under_test", count: self.0.trials_dropped },
+            Overflow {
+                limit: "routes",
+                count: self.0.past.overflow().saturating_add(routes),
+            },
+            Overflow {
+                limit: "releases_under_test",
+                count: self.0.trials_dropped,
+            },
         ]
     }
 }
@@ -216,9 +243,17 @@ fn report(batch: &RequestBatch, slow: &Slow) -> Anomaly {
         route: Some(batch.route.clone()),
         at_ms: batch.at_ms,
         onset_ms: slow.onset_ms,
-        score: Score::EValue { log10: slow.ln_e / ln_10, threshold_log10: slow.ln_threshold / ln_10 },
+        score: Score::EValue {
+            log10: slow.ln_e / ln_10,
+            threshold_log10: slow.ln_threshold / ln_10,
+        },
         baseline: "the same route under the last-known-good release".to_owned(),
-        evidence: vec![format!("{} under release {}: {}", quote(&batch.route), batch.release, slow.sentence())],
+        evidence: vec![format!(
+            "{} under release {}: {}",
+            quote(&batch.route),
+            batch.release,
+            slow.sentence()
+        )],
         fingerprint: None,
         severity: Severity::Page,
         kind: AnomalyKind::Latency,
@@ -236,7 +271,8 @@ mod tests {
         b.latency = LatencyHistogram::default();
         for _ in 0..20 {
             let slow = if rng.chance(0.1) { 10.0 } else { 1.0 };
-            b.latency.record((1000.0 * millis * slow * (0.7 + 0.6 * rng.uniform())) as u64);
+            b.latency
+                .record((1000.0 * millis * slow * (0.7 + 0.6 * rng.uniform())) as u64);
         }
         b
     }
@@ -248,7 +284,9 @@ mod tests {
         for n in 0..100 {
             assert!(w.see(tick(&mut rng, "lkg", n, before)).is_empty());
         }
-        (100..1_300).find(|&n| !w.see(tick(&mut rng, "new", n, after)).is_empty()).map(|n| (n - 100) / 10)
+        (100..1_300)
+            .find(|&n| !w.see(tick(&mut rng, "new", n, after)).is_empty())
+            .map(|n| (n - 100) / 10)
     }
 
     #[test]
@@ -308,8 +346,14 @@ mod tests {
         let saved = w.detector.snapshot().unwrap();
         w.detector = Latency::default();
         w.detector.restore(&saved).unwrap();
-        let found = (10_000..10_200).find_map(|n| w.see(tick(&mut rng, "new", n, 150.0)).pop()).expect("found");
-        assert!(found.onset_ms >= batch("new", "/a", 9_950, 0, 0).at_ms, "{}", found.onset_ms);
+        let found = (10_000..10_200)
+            .find_map(|n| w.see(tick(&mut rng, "new", n, 150.0)).pop())
+            .expect("found");
+        assert!(
+            found.onset_ms >= batch("new", "/a", 9_950, 0, 0).at_ms,
+            "{}",
+            found.onset_ms
+        );
         assert!(found.evidence[0].contains("rose from"), "{:?}", found.evidence);
     }
 

@@ -15,7 +15,10 @@ use crate::signal::LatencyHistogram;
 /// The baseline needs this many responses before limits can be taken from it.
 pub(super) const MIN_RESPONSES: u64 = 200;
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
-const MARGIN: Margin = Margin { ratio: 1.5, excess: 0.03 };
+const MARGIN: Margin = Margin {
+    ratio: 1.5,
+    excess: 0.03,
+};
 const WEIGHT: f64 = 0.25;
 const MIN_SLOW: f64 = 8.0;
 const MIN_TICKS: u32 = 5;
@@ -77,7 +80,11 @@ impl Slowness {
             })
         };
         let levels = QUANTILES.into_iter().filter_map(level).collect();
-        Some(Self { levels, baseline: past.clone(), seen: LatencyHistogram::default() })
+        Some(Self {
+            levels,
+            baseline: past.clone(),
+            seen: LatencyHistogram::default(),
+        })
     }
 
     /// Adds what the baseline did meanwhile.
@@ -114,7 +121,11 @@ impl Slowness {
         let ln_threshold = -(alpha / QUANTILES.len() as f64).ln();
         let mut found = None;
         for level in &mut self.levels {
-            let base = Baseline { past: level.past, meanwhile: level.meanwhile, own: Counts::default() };
+            let base = Baseline {
+                past: level.past,
+                meanwhile: level.meanwhile,
+                own: Counts::default(),
+            };
             let ln_e = against(base, level.new.weighted(WEIGHT), WEIGHT, MARGIN);
             if ln_e <= level.lowest {
                 level.lowest = ln_e;
@@ -153,7 +164,11 @@ impl Slow {
             millis(self.limit_us),
             super::text::percent(self.base.share()),
             self.base.n(),
-            if self.quantile == 0.5 { "median".to_owned() } else { format!("p{:.0}", self.quantile * 100.0) },
+            if self.quantile == 0.5 {
+                "median".to_owned()
+            } else {
+                format!("p{:.0}", self.quantile * 100.0)
+            },
             millis(self.before_us),
             millis(self.now_us),
         )
@@ -162,5 +177,9 @@ impl Slow {
 
 fn millis(micros: u64) -> String {
     let millis = micros as f64 / 1000.0;
-    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+    if millis < 10.0 {
+        format!("{millis:.1} ms")
+    } else {
+        format!("{millis:.0} ms")
+    }
 }

@@ -101,7 +101,11 @@ impl Window {
         if now.saturating_sub(self.from) < length {
             return None;
         }
-        let next = Self { from: now, number: self.number.saturating_add(1), ..Self::default() };
+        let next = Self {
+            from: now,
+            number: self.number.saturating_add(1),
+            ..Self::default()
+        };
         Some(std::mem::replace(self, next).counts)
     }
 
@@ -161,7 +165,10 @@ impl Stream {
 
     /// Takes one failure of the unfinished tick. False if it changes nothing that a decision rests on.
     pub(super) fn failure(&mut self, failure: &RequestFailure) -> bool {
-        let (answered, failed_too) = (u64::from(failure.answered_by.is_some()), u64::from(failure.fallback_failed));
+        let (answered, failed_too) = (
+            u64::from(failure.answered_by.is_some()),
+            u64::from(failure.fallback_failed),
+        );
         self.paired.answered += answered;
         self.paired.failed_too += failed_too;
         let Some(counts) = failure.open else { return false };
@@ -169,7 +176,10 @@ impl Stream {
             return false;
         }
         if self.open.tick != failure.tick {
-            self.open = Open { tick: failure.tick, ..Open::default() };
+            self.open = Open {
+                tick: failure.tick,
+                ..Open::default()
+            };
         }
         let open = &mut self.open;
         open.counts.count = open.counts.count.max(counts.count);
@@ -195,7 +205,10 @@ impl Stream {
     pub(super) fn decide(&mut self, rule: Rule, base: Baseline, now: u64, at_ms: i64) -> Option<Decision> {
         let open = Counts::new(self.open.counts.count, self.open.counts.failures);
         let fallbacks = Counts::new(self.open.answered + self.open.failed_too, self.open.failed_too);
-        let base = Baseline { meanwhile: base.meanwhile.plus(fallbacks), ..base };
+        let base = Baseline {
+            meanwhile: base.meanwhile.plus(fallbacks),
+            ..base
+        };
         let (for_whole, for_windows) = if rule.whole { (0.5, 0.25) } else { (0.0, 0.5) };
         let mut best = None;
         if rule.whole {
@@ -207,7 +220,13 @@ impl Stream {
             if best.is_none() {
                 let share = for_windows * window.share();
                 let recent = self.test(rule, share, base, window.counts.plus(open), window.onset_ms, at_ms);
-                best = self.decided(rule, Decision { recent_ms: Some(length), ..recent });
+                best = self.decided(
+                    rule,
+                    Decision {
+                        recent_ms: Some(length),
+                        ..recent
+                    },
+                );
             }
         }
         let best = best?;
@@ -227,7 +246,11 @@ impl Stream {
     }
 
     fn decided(&self, rule: Rule, decision: Decision) -> Option<Decision> {
-        let needed = if self.paired.answered > 0 { rule.min_bad - 1.0 } else { rule.min_bad };
+        let needed = if self.paired.answered > 0 {
+            rule.min_bad - 1.0
+        } else {
+            rule.min_bad
+        };
         let decided = decision.ln_e >= decision.ln_threshold && decision.new.bad() >= needed.max(2.0);
         decided.then_some(decision)
     }

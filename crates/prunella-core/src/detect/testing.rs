@@ -45,7 +45,11 @@ pub(crate) struct World<D> {
 
 impl<D: Detector> World<D> {
     pub(crate) fn new(detector: D) -> Self {
-        let ctx = Context { lkg: Some(release("lkg")), active: Some(release("new")), canary: None };
+        let ctx = Context {
+            lkg: Some(release("lkg")),
+            active: Some(release("new")),
+            canary: None,
+        };
         Self { detector, ctx, tick: 0 }
     }
 

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::sequential::{Counts, Margin};
-use super::stream::{Basis, Baseline, Decision, MIN_BASELINE, Rule, Stream};
+use super::stream::{Baseline, Basis, Decision, MIN_BASELINE, Rule, Stream};
 use super::table::Bounded;
 use super::time::Steady;
 use super::{Context, Overflow};
@@ -82,7 +82,9 @@ impl Versus {
         let counts = Counts::new(batch.count, bad);
         let decision = if !ctx.is_lkg(&batch.release) {
             let trial = self.trial(s, &batch.release);
-            trial.stream(s, &batch.route, now).batch(batch.tick, batch.at_ms, counts);
+            trial
+                .stream(s, &batch.route, now)
+                .batch(batch.tick, batch.at_ms, counts);
             trial.decide(s, &batch.route, now, batch.at_ms)
         } else {
             for trial in &mut self.trials {
@@ -93,7 +95,9 @@ impl Versus {
                 return None;
             }
             self.roll_own(s, &batch.route, now);
-            self.own.entry(&batch.route, s.max_routes).batch(batch.tick, batch.at_ms, counts);
+            self.own
+                .entry(&batch.route, s.max_routes)
+                .batch(batch.tick, batch.at_ms, counts);
             self.decide_own(s, &batch.route, now, batch.at_ms)
         };
         finding(&batch.release, &batch.route, batch.at_ms, decision)
@@ -105,11 +109,15 @@ impl Versus {
         let decision = if ctx.is_lkg(&failure.release) {
             self.roll_own(s, &failure.route, now);
             let fresh = self.own.entry(&failure.route, s.max_routes).failure(failure);
-            fresh.then(|| self.decide_own(s, &failure.route, now, failure.at_ms)).flatten()
+            fresh
+                .then(|| self.decide_own(s, &failure.route, now, failure.at_ms))
+                .flatten()
         } else {
             let trial = self.trial(s, &failure.release);
             let fresh = trial.stream(s, &failure.route, now).failure(failure);
-            fresh.then(|| trial.decide(s, &failure.route, now, failure.at_ms)).flatten()
+            fresh
+                .then(|| trial.decide(s, &failure.route, now, failure.at_ms))
+                .flatten()
         };
         finding(&failure.release, &failure.route, failure.at_ms, decision)
     }
@@ -119,8 +127,14 @@ impl Versus {
         let trials: u64 = self.trials.iter().map(|trial| trial.routes.overflow()).sum();
         let routes = self.own.overflow().saturating_add(trials);
         vec![
-            Overflow { limit: "routes", count: routes },
-            Overflow { limit: "releases_under_test", count: self.trials_dropped },
+            Overflow {
+                limit: "routes",
+                count: routes,
+            },
+            Overflow {
+                limit: "releases_under_test",
+                count: self.trials_dropped,
+            },
         ]
     }
 
@@ -136,11 +150,18 @@ impl Versus {
         self.past = self.past_and_window(s);
         self.own = Bounded::default();
         self.own_tested = 0;
-        let accepted = lkg.as_ref().and_then(|lkg| self.trials.iter().find(|trial| trial.release == *lkg));
+        let accepted = lkg
+            .as_ref()
+            .and_then(|lkg| self.trials.iter().find(|trial| trial.release == *lkg));
         for (route, stream) in accepted.into_iter().flat_map(|trial| trial.routes.iter()) {
             let entry = self.past.entry(route, s.max_routes);
             let seen = stream.whole();
-            *entry = if seen.n() >= MIN_BASELINE { seen } else { entry.plus(seen) }.capped(s.max_past);
+            *entry = if seen.n() >= MIN_BASELINE {
+                seen
+            } else {
+                entry.plus(seen)
+            }
+            .capped(s.max_past);
         }
         self.trials.clear();
         self.lkg = lkg;
@@ -157,14 +178,19 @@ impl Versus {
     }
 
     fn trial(&mut self, s: Settings, release: &ReleaseId) -> &mut Trial {
-        let at = self.trials.iter().position(|trial| trial.release == *release).unwrap_or_else(|| {
-            if self.trials.len() == MAX_TRIALS {
-                self.trials.pop_front();
-                self.trials_dropped += 1;
-            }
-            self.trials.push_back(Trial::new(release.clone(), self.past_and_window(s)));
-            self.trials.len() - 1
-        });
+        let at = self
+            .trials
+            .iter()
+            .position(|trial| trial.release == *release)
+            .unwrap_or_else(|| {
+                if self.trials.len() == MAX_TRIALS {
+                    self.trials.pop_front();
+                    self.trials_dropped += 1;
+                }
+                self.trials
+                    .push_back(Trial::new(release.clone(), self.past_and_window(s)));
+                self.trials.len() - 1
+            });
         &mut self.trials[at]
     }
 
@@ -189,20 +215,39 @@ impl Versus {
             let nth = f64::from(self.own_tested);
             1.0 / (nth * (nth + 1.0))
         });
-        let rule = Rule { margin: s.own_margin, ..s.rule(share, false) };
-        stream.decide(rule, Baseline { past, ..Baseline::default() }, now, at_ms)
+        let rule = Rule {
+            margin: s.own_margin,
+            ..s.rule(share, false)
+        };
+        stream.decide(
+            rule,
+            Baseline {
+                past,
+                ..Baseline::default()
+            },
+            now,
+            at_ms,
+        )
     }
 }
 
 impl Settings {
     fn rule(self, share: f64, whole: bool) -> Rule {
-        Rule { alpha: self.alpha * share, margin: self.margin, weight: self.weight, min_bad: self.min_bad, whole }
+        Rule {
+            alpha: self.alpha * share,
+            margin: self.margin,
+            weight: self.weight,
+            min_bad: self.min_bad,
+            whole,
+        }
     }
 }
 
 impl Trial {
     fn new(release: ReleaseId, past: Bounded<Counts>) -> Self {
-        let past_all = past.iter().fold(Counts::default(), |sum, (_, &counts)| sum.plus(counts));
+        let past_all = past
+            .iter()
+            .fold(Counts::default(), |sum, (_, &counts)| sum.plus(counts));
         let known = past.iter().filter(|(_, counts)| counts.n() >= MIN_BASELINE).count();
         Self {
             release,
@@ -236,7 +281,11 @@ impl Trial {
             } else {
                 self.unknown = self.unknown.saturating_add(1);
                 let nth = f64::from(self.unknown);
-                let basis = if self.past_all.n() >= MIN_BASELINE { Basis::Service } else { Basis::Assumed };
+                let basis = if self.past_all.n() >= MIN_BASELINE {
+                    Basis::Service
+                } else {
+                    Basis::Assumed
+                };
                 (basis, 0.25 / (nth * (nth + 1.0)))
             };
             stream.basis = Some(basis);
@@ -251,8 +300,16 @@ impl Trial {
         let own_now = self.meanwhile.get(&slot).copied().unwrap_or_default();
         let stream = self.routes.entry(&slot, s.max_routes);
         let base = match stream.basis {
-            Some(Basis::Route) => Baseline { past: own_past, meanwhile: own_now, own: Counts::default() },
-            _ => Baseline { past: self.past_all, meanwhile: self.meanwhile_all, own: own_past.plus(own_now) },
+            Some(Basis::Route) => Baseline {
+                past: own_past,
+                meanwhile: own_now,
+                own: Counts::default(),
+            },
+            _ => Baseline {
+                past: self.past_all,
+                meanwhile: self.meanwhile_all,
+                own: own_past.plus(own_now),
+            },
         };
         let share = stream.share.unwrap_or(0.0);
         stream.decide(s.rule(share, true), base, now, at_ms)
@@ -261,5 +318,10 @@ impl Trial {
 
 fn finding(release: &ReleaseId, route: &str, at_ms: i64, decision: Option<Decision>) -> Option<Finding> {
     let decision = decision?;
-    Some(Finding { release: release.clone(), route: route.to_owned(), at_ms, decision })
+    Some(Finding {
+        release: release.clone(),
+        route: route.to_owned(),
+        at_ms,
+        decision,
+    })
 }
