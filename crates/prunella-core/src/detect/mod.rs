@@ -6,17 +6,34 @@
 //! [`text::quote`] only.
 
 mod anomaly;
+mod client_errors;
+mod crash;
+mod error_rate;
+mod latency;
+mod new_exception;
+mod readiness;
 mod registry;
+mod resource;
 pub mod sequential;
+mod slowness;
 mod special;
+mod stream;
 mod table;
 #[cfg(test)]
 mod testing;
 pub mod text;
 pub mod time;
+mod versus;
 
 pub use anomaly::{Anomaly, AnomalyKind, Score, Severity};
+pub use client_errors::ClientErrors;
+pub use crash::{Crash, backoff_ms};
+pub use error_rate::ErrorRate;
+pub use latency::Latency;
+pub use new_exception::NewException;
+pub use readiness::Readiness;
 pub use registry::{Detectors, DetectorsSnapshot, Make, REGISTRY};
+pub use resource::Resource;
 pub use table::{Bounded, OTHER};
 
 use serde_json::Value;
@@ -56,9 +73,7 @@ pub struct Overflow {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The state could not be written as JSON.
-    #[error(
-        "the state of detector `{detector}` cannot be saved: {source}; this is a defect of Prunella"
-    )]
+    #[error("the state of detector `{detector}` cannot be saved: {source}; this is a defect of Prunella")]
     Save {
         /// Whose state.
         detector: &'static str,
@@ -66,9 +81,7 @@ pub enum SnapshotError {
         source: serde_json::Error,
     },
     /// The state is not this detector's, or of a version that had another form.
-    #[error(
-        "the saved state of detector `{detector}` does not fit: {source}; it starts afresh and learns again"
-    )]
+    #[error("the saved state of detector `{detector}` does not fit: {source}; it starts afresh and learns again")]
     Restore {
         /// Whose state.
         detector: &'static str,
@@ -107,9 +120,6 @@ fn save<T: serde::Serialize>(detector: &'static str, state: &T) -> Result<Value,
 }
 
 /// Reads any state that serde knows.
-fn load<T: serde::de::DeserializeOwned>(
-    detector: &'static str,
-    saved: &Value,
-) -> Result<T, SnapshotError> {
+fn load<T: serde::de::DeserializeOwned>(detector: &'static str, saved: &Value) -> Result<T, SnapshotError> {
     T::deserialize(saved).map_err(|source| SnapshotError::Restore { detector, source })
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Anomaly, Context, Detector, Overflow, SnapshotError};
+use super::{
+    Anomaly, ClientErrors, Context, Crash, Detector, ErrorRate, Latency, NewException, Overflow, Readiness, Resource,
+    SnapshotError,
+};
 use crate::id::ServiceName;
 use crate::signal::Signal;
 
@@ -13,7 +16,15 @@ use crate::signal::Signal;
 pub type Make = fn() -> Box<dyn Detector>;
 
 /// Every detector, one line each.
-pub static REGISTRY: &[Make] = &[];
+pub static REGISTRY: &[Make] = &[
+    || Box::new(ErrorRate::default()),
+    || Box::new(ClientErrors::default()),
+    || Box::new(Latency::default()),
+    || Box::new(Crash::default()),
+    || Box::new(Readiness),
+    || Box::new(NewException::default()),
+    || Box::new(Resource::default()),
+];
 
 /// The saved state of a service's detectors, by detector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,11 +93,10 @@ impl Detectors {
     /// Every limit that was hit: detector, limit, count.
     #[must_use]
     pub fn overflows(&self) -> Vec<(&'static str, Overflow)> {
-        let all = self.all.iter().flat_map(|d| {
-            d.overflows()
-                .into_iter()
-                .map(|overflow| (d.name(), overflow))
-        });
+        let all = self
+            .all
+            .iter()
+            .flat_map(|d| d.overflows().into_iter().map(|overflow| (d.name(), overflow)));
         all.filter(|(_, overflow)| overflow.count > 0).collect()
     }
 }

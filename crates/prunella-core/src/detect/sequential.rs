@@ -224,9 +224,7 @@ fn ln_e_excess_below(base: Counts, new: Counts, excess: f64) -> f64 {
     let highest = (1.0 - excess).clamp(lowest, 1.0);
     let from = (new.share() - excess).clamp(lowest, highest);
     let to = base.share().clamp(lowest, highest);
-    let p = root(from, to, |p| {
-        base.slope(p) + new.slope((p + excess).min(1.0))
-    });
+    let p = root(from, to, |p| base.slope(p) + new.slope((p + excess).min(1.0)));
     mixture - base.ln_likelihood(p) - new.ln_likelihood((p + excess).clamp(0.0, 1.0))
 }
 
@@ -251,22 +249,14 @@ mod tests {
     const ALPHA: f64 = 0.02;
 
     fn e(base: (u64, u64), new: (u64, u64)) -> f64 {
-        ln_e_worse(
-            Counts::new(base.0, base.1),
-            Counts::new(new.0, new.1),
-            Margin::NONE,
-        )
-        .exp()
+        ln_e_worse(Counts::new(base.0, base.1), Counts::new(new.0, new.1), Margin::NONE).exp()
     }
 
     #[test]
     fn two_failures_decide_when_a_long_baseline_shows_none() {
         assert!(e((300, 0), (2, 2)) > 1.0 / ALPHA);
         assert!(e((300, 0), (1000, 0)) < 1.0);
-        assert!(
-            e((0, 0), (50, 50)) <= 1.0,
-            "nothing is worse than an unknown baseline"
-        );
+        assert!(e((0, 0), (50, 50)) <= 1.0, "nothing is worse than an unknown baseline");
         assert!(e((1000, 500), (10, 5)) < 1.0);
     }
 
@@ -307,13 +297,7 @@ mod tests {
     #[test]
     fn expectation_is_at_most_one_under_the_null() {
         let (n0, n1) = (30_u64, 8_u64);
-        for (p0, p1) in [
-            (0.01, 0.01),
-            (0.1, 0.1),
-            (0.1, 0.02),
-            (0.5, 0.5),
-            (0.9, 0.9),
-        ] {
+        for (p0, p1) in [(0.01, 0.01), (0.1, 0.1), (0.1, 0.02), (0.5, 0.5), (0.9, 0.9)] {
             let mut sum = 0.0;
             for k0 in 0..=n0 {
                 for k1 in 0..=n1 {
@@ -360,8 +344,7 @@ mod tests {
             assert!(median <= limit, "{p1}: {median} > {limit}");
         }
         // A baseline that is not perfect costs more, but not the earth.
-        for (seed, p0, p1, limit) in [(5, 0.001, 0.02, 400), (6, 0.01, 0.2, 30), (7, 0.05, 1.0, 5)]
-        {
+        for (seed, p0, p1, limit) in [(5, 0.001, 0.02, 400), (6, 0.01, 0.2, 30), (7, 0.05, 1.0, 5)] {
             let median = median_delay(seed, 300, p0, p1);
             assert!(median <= limit, "{p0} {p1}: {median} > {limit}");
         }
@@ -369,12 +352,7 @@ mod tests {
 
     #[test]
     fn false_alarms_stay_below_alpha_over_three_thousand_looks() {
-        for (seed, history, p) in [
-            (11, 300, 0.001),
-            (12, 300, 0.01),
-            (13, 0, 0.05),
-            (14, 2_000, 0.2),
-        ] {
+        for (seed, history, p) in [(11, 300, 0.001), (12, 300, 0.01), (13, 0, 0.05), (14, 2_000, 0.2)] {
             let mut rng = Prng::new(seed);
             let runs = 200;
             let alarms = (0..runs)
@@ -412,9 +390,6 @@ mod tests {
         for text in ["[1.0,2.0]", "[-1.0,-1.0]", "[3.0,-1.0]"] {
             assert!(serde_json::from_str::<Counts>(text).is_err(), "{text}");
         }
-        assert_eq!(
-            serde_json::from_str::<Counts>("[3.0,1.0]").unwrap(),
-            Counts::new(3, 1)
-        );
+        assert_eq!(serde_json::from_str::<Counts>("[3.0,1.0]").unwrap(), Counts::new(3, 1));
     }
 }

@@ -49,9 +49,7 @@ impl<T: Default> Bounded<T> {
 
     /// All entries, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.entries
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
+        self.entries.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// How many entries there are.

@@ -7,10 +7,7 @@ const MAX_CHARS: usize = 200;
 /// It is not escaped for HTML, a shell or a model: each of these has its own door.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let mut chars = text
-        .trim()
-        .chars()
-        .map(|c| if harmless(c) { c } else { '\u{fffd}' });
+    let mut chars = text.trim().chars().map(|c| if harmless(c) { c } else { '\u{fffd}' });
     let mut quoted: String = chars.by_ref().take(MAX_CHARS).collect();
     if chars.next().is_some() {
         quoted.push('…');
@@ -42,10 +39,7 @@ mod tests {
 
     #[test]
     fn hostile_text_becomes_one_short_line() {
-        assert_eq!(
-            quote("a\n\x1b[31mb\u{202e}c"),
-            "a\u{fffd}\u{fffd}[31mb\u{fffd}c"
-        );
+        assert_eq!(quote("a\n\x1b[31mb\u{202e}c"), "a\u{fffd}\u{fffd}[31mb\u{fffd}c");
         let long = quote(&"é".repeat(5000));
         assert_eq!(long.chars().count(), 201);
         assert!(long.ends_with('…'));
@@ -53,12 +47,7 @@ mod tests {
 
     #[test]
     fn percentages() {
-        for (share, text) in [
-            (0.0, "0 %"),
-            (0.5, "50 %"),
-            (0.0123, "1.2 %"),
-            (0.0002, "0.020 %"),
-        ] {
+        for (share, text) in [(0.0, "0 %"), (0.5, "50 %"), (0.0123, "1.2 %"), (0.0002, "0.020 %")] {
             assert_eq!(percent(share), text);
         }
     }

@@ -24,9 +24,7 @@ impl Steady {
                 self.elapsed_ms = self.elapsed_ms.saturating_add(at_ms.abs_diff(latest));
                 self.latest_ms = Some(at_ms);
             }
-            Some(latest) if latest.abs_diff(at_ms) > JITTER_MS.unsigned_abs() => {
-                self.latest_ms = Some(at_ms)
-            }
+            Some(latest) if latest.abs_diff(at_ms) > JITTER_MS.unsigned_abs() => self.latest_ms = Some(at_ms),
             Some(_) => {}
         }
         self.elapsed_ms

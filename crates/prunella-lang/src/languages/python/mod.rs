@@ -1,0 +1,27 @@
+//! Python.
+
+use prunella_core::signal::Language;
+
+use super::{LanguageData, LanguagePack, embedded_data};
+use crate::stacktrace::TraceFormat;
+
+mod trace;
+
+embedded_data!(DATA);
+
+/// See `language.toml` beside this file.
+pub(super) struct Python;
+
+impl LanguagePack for Python {
+    fn language(&self) -> Language {
+        Language::Python
+    }
+
+    fn data(&self) -> &'static LanguageData {
+        &DATA
+    }
+
+    fn traces(&self) -> &'static dyn TraceFormat {
+        &trace::Format
+    }
+}

@@ -1,0 +1,27 @@
+//! Rust.
+
+use prunella_core::signal::Language;
+
+use super::{LanguageData, LanguagePack, embedded_data};
+use crate::stacktrace::TraceFormat;
+
+mod trace;
+
+embedded_data!(DATA);
+
+/// See `language.toml` beside this file.
+pub(super) struct Rust;
+
+impl LanguagePack for Rust {
+    fn language(&self) -> Language {
+        Language::Rust
+    }
+
+    fn data(&self) -> &'static LanguageData {
+        &DATA
+    }
+
+    fn traces(&self) -> &'static dyn TraceFormat {
+        &trace::Format
+    }
+}
