@@ -14,5 +14,6 @@ pub mod lexical;
 pub mod normalise;
 pub mod paths;
 pub mod stacktrace;
+pub mod testreport;
 
 pub use prunella_core::signal::{Exception, Frame, Language};

@@ -11,8 +11,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::normalise::{normalise_message, normalise_message_of};
 use super::normalise::{MAX_MESSAGE, truncate};
+pub use super::normalise::{normalise_message, normalise_message_of};
 use crate::id::short_hash;
 use crate::signal::{Exception, Frame};
 
@@ -148,7 +148,14 @@ impl FailureIdentity {
     pub fn from_exception(exception: &Exception, location: Location, status: Option<u16>, roots: &[&str]) -> Self {
         let class = truncate(exception.class.trim(), MAX_NAME).to_owned();
         let message = normalise_message_of(&class, &exception.message);
-        Self { seen: Seen::Exception, class, message, frames: top_frames(exception, roots), location, status }
+        Self {
+            seen: Seen::Exception,
+            class,
+            message,
+            frames: top_frames(exception, roots),
+            location,
+            status,
+        }
     }
 
     /// From a response alone: no exception was seen.
@@ -173,7 +180,14 @@ impl FailureIdentity {
             Exit::TimedOut => "timeout".to_owned(),
         };
         let message = normalise_message(last_line);
-        Self { seen: Seen::Exit, class, message, frames: Vec::new(), location, status: None }
+        Self {
+            seen: Seen::Exit,
+            class,
+            message,
+            frames: Vec::new(),
+            location,
+            status: None,
+        }
     }
 
     /// Whether `other` is the same failure. Symmetric.
@@ -219,20 +233,32 @@ impl FailureIdentity {
     /// One line for people. The message is hostile input: escape it where it is shown.
     #[must_use]
     pub fn headline(&self) -> String {
-        let text = if self.message.is_empty() { self.class.clone() } else { format!("{}: {}", self.class, self.message) };
+        let text = if self.message.is_empty() {
+            self.class.clone()
+        } else {
+            format!("{}: {}", self.class, self.message)
+        };
         truncate(&text, 200).to_owned()
     }
 }
 
 fn compare_frames(one: &[FrameKey], two: &[FrameKey]) -> Match {
     let (Some(first), Some(second)) = (one.first(), two.first()) else {
-        return if one.is_empty() && two.is_empty() { Match::Same } else { Match::Weaker };
+        return if one.is_empty() && two.is_empty() {
+            Match::Same
+        } else {
+            Match::Weaker
+        };
     };
     if !same_frame(first, second) {
         return Match::Different(Difference::Frames);
     }
     let shared = one.iter().zip(two).take_while(|(a, b)| same_frame(a, b)).count();
-    if shared == one.len().min(two.len()) { Match::Same } else { Match::Weaker }
+    if shared == one.len().min(two.len()) {
+        Match::Same
+    } else {
+        Match::Weaker
+    }
 }
 
 fn same_frame(one: &FrameKey, two: &FrameKey) -> bool {
@@ -244,7 +270,10 @@ fn same_frame(one: &FrameKey, two: &FrameKey) -> bool {
 #[must_use]
 pub fn same_file(one: &str, two: &str) -> bool {
     let tail = |long: &str, short: &str| {
-        is_absolute(long) && long.strip_suffix(short).is_some_and(|head| !short.is_empty() && head.ends_with('/'))
+        is_absolute(long)
+            && long
+                .strip_suffix(short)
+                .is_some_and(|head| !short.is_empty() && head.ends_with('/'))
     };
     one == two || tail(one, two) || tail(two, one)
 }
@@ -256,7 +285,11 @@ fn is_absolute(path: &str) -> bool {
 /// The file with `/` as separator, without a URL scheme, `./` and the longest matching root.
 #[must_use]
 pub fn repository_path(file: &str, roots: &[&str]) -> String {
-    let file = file.trim().strip_prefix("file://").unwrap_or(file.trim()).replace('\\', "/");
+    let file = file
+        .trim()
+        .strip_prefix("file://")
+        .unwrap_or(file.trim())
+        .replace('\\', "/");
     let file = truncate(&file, 4 * MAX_NAME);
     let longest = roots
         .iter()
@@ -284,7 +317,10 @@ fn top_frames(exception: &Exception, roots: &[&str]) -> Vec<FrameKey> {
 }
 
 fn frame_key(frame: &Frame, roots: &[&str]) -> FrameKey {
-    FrameKey { file: repository_path(&frame.file, roots), function: function_name(&frame.function) }
+    FrameKey {
+        file: repository_path(&frame.file, roots),
+        function: function_name(&frame.function),
+    }
 }
 
 /// Without what differs between builds and call kinds: Rust's `::h<hash>` suffix, `async` and `new`.

@@ -2,15 +2,29 @@ use super::*;
 use crate::signal::Language;
 
 fn frame(file: &str, line: u32, function: &str, in_app: bool) -> Frame {
-    Frame { file: file.into(), line: Some(line), function: function.into(), in_app }
+    Frame {
+        file: file.into(),
+        line: Some(line),
+        function: function.into(),
+        in_app,
+    }
 }
 
 fn exception(class: &str, message: &str, frames: Vec<Frame>) -> Exception {
-    Exception { language: Language::Python, class: class.into(), message: message.into(), frames, causes: vec![] }
+    Exception {
+        language: Language::Python,
+        class: class.into(),
+        message: message.into(),
+        frames,
+        causes: vec![],
+    }
 }
 
 fn route() -> Location {
-    Location::Route { method: "GET".into(), template: "/orders/{id}".into() }
+    Location::Route {
+        method: "GET".into(),
+        template: "/orders/{id}".into(),
+    }
 }
 
 fn identity(root: &str, line: u32, message: &str) -> FailureIdentity {
@@ -29,7 +43,13 @@ fn survives_line_moves_checkouts_and_values() {
     let two = identity("/srv/releases/b", 99, "'order 8'");
     assert_eq!(one.matches(&two), Match::Same);
     assert_eq!(one.fingerprint(), two.fingerprint());
-    assert_eq!(one.frames[0], FrameKey { file: "shop/price.py".into(), function: "total".into() });
+    assert_eq!(
+        one.frames[0],
+        FrameKey {
+            file: "shop/price.py".into(),
+            function: "total".into()
+        }
+    );
     assert_eq!(one.frames.len(), 2);
 }
 
@@ -45,7 +65,10 @@ fn the_class_alone_is_never_enough() {
     assert_eq!(one.matches(&other_frame), Match::Different(Difference::Frames));
 
     let mut other_route = one.clone();
-    other_route.location = Location::Route { method: "POST".into(), template: "/orders/{id}".into() };
+    other_route.location = Location::Route {
+        method: "POST".into(),
+        template: "/orders/{id}".into(),
+    };
     assert_eq!(one.matches(&other_route), Match::Different(Difference::Location));
 
     let mut other_class = one.clone();
@@ -84,7 +107,10 @@ fn a_status_alone_matches_by_route_status_and_body_class() {
     let other = FailureIdentity::from_response(route(), 500, br#"{"error": "no stock", "id": 3}"#);
     assert_eq!(one.matches(&other), Match::Different(Difference::Message));
     let html = FailureIdentity::from_response(route(), 500, b"<h1>Error 12</h1>");
-    assert_eq!(html.matches(&FailureIdentity::from_response(route(), 500, b"<h1>Error 13</h1>")), Match::Same);
+    assert_eq!(
+        html.matches(&FailureIdentity::from_response(route(), 500, b"<h1>Error 13</h1>")),
+        Match::Same
+    );
 }
 
 #[test]
@@ -92,8 +118,14 @@ fn exits_differ_by_code_signal_and_last_line() {
     let exit = |exit, line| FailureIdentity::from_exit(Location::Process, exit, line);
     let one = exit(Exit::Code(1), "error: port 80 in use");
     assert_eq!(one.matches(&exit(Exit::Code(1), "error: port 81 in use")), Match::Same);
-    assert_eq!(one.matches(&exit(Exit::Signal(11), "")), Match::Different(Difference::Class));
-    assert_eq!(one.matches(&exit(Exit::Code(1), "no such table")), Match::Different(Difference::Message));
+    assert_eq!(
+        one.matches(&exit(Exit::Signal(11), "")),
+        Match::Different(Difference::Class)
+    );
+    assert_eq!(
+        one.matches(&exit(Exit::Code(1), "no such table")),
+        Match::Different(Difference::Message)
+    );
 }
 
 #[test]
@@ -104,7 +136,12 @@ fn recursion_is_collapsed() {
             frames.push(frame("/r/a.py", 5, "walk", true));
             frames.push(frame("/r/a.py", 9, "visit", true));
         }
-        FailureIdentity::from_exception(&exception("RecursionError", "deep", frames), Location::Process, None, &["/r"])
+        FailureIdentity::from_exception(
+            &exception("RecursionError", "deep", frames),
+            Location::Process,
+            None,
+            &["/r"],
+        )
     };
     assert_eq!(recursive(3), recursive(400));
     assert_eq!(recursive(2).frames.len(), 3);
@@ -122,7 +159,10 @@ fn files_are_compared_inside_the_repository() {
 
 #[test]
 fn function_names_lose_what_varies_between_builds() {
-    assert_eq!(function_name("shop::price::total::h0123456789abcdef"), "shop::price::total");
+    assert_eq!(
+        function_name("shop::price::total::h0123456789abcdef"),
+        "shop::price::total"
+    );
     assert_eq!(function_name("async Cart.total"), "Cart.total");
     assert_eq!(function_name("shop::high"), "shop::high");
 }

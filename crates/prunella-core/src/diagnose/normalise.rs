@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// Longest normalised message, in bytes. What is beyond tells failures apart no better.
-pub const MAX_MESSAGE: usize = 512;
+pub(super) const MAX_MESSAGE: usize = 512;
 
 /// Classes whose quoted words are names in the code, not data: two of them with different names are two failures.
 const CODE_NAME_CLASSES: &[&str] = &[
@@ -64,12 +64,11 @@ pub(crate) fn truncate(text: &str, max: usize) -> &str {
 /// Order matters: the first alternative that matches at a position wins.
 static VALUES: LazyLock<Regex> = LazyLock::new(|| {
     let parts = [
-        r"(?<keep><(?:num|hex|uuid|addr|str|path|url|time)>)",
         r"(?<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)",
         r"(?<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d(?:[.,]\d+)?)",
         r#"(?<url>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'"`<>]+)"#,
         r"(?<addr>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9a-fA-F:]*:[0-9a-fA-F:]*\](?::\d+)?)",
-        r#"(?<before>^|[^\w'"`])(?:(?<quoted>'(?:[^'\\]|\\.){0,400}'|"(?:[^"\\]|\\.){0,400}")|(?<code>`[^`]{0,400}`))"#,
+        r#"(?<before>^|[^\w'"`])(?:(?<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?<code>`[^`]*`))"#,
         r#"(?<path>(?:\b[A-Za-z]:|\.{1,2})?[\\/][\w.@+~-]+(?:[\\/][\w.@+~-]+)+[\\/]?)"#,
         r"(?<hex>\b0[xX][0-9a-fA-F]+)",
         r"(?<word>\b[0-9a-fA-F]{8,}\b)",
@@ -79,7 +78,9 @@ static VALUES: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 fn pass(text: &str, keep_names: bool) -> String {
-    VALUES.replace_all(text, |found: &Captures<'_>| replacement(found, keep_names)).into_owned()
+    VALUES
+        .replace_all(text, |found: &Captures<'_>| replacement(found, keep_names))
+        .into_owned()
 }
 
 fn replacement(found: &Captures<'_>, keep_names: bool) -> String {
@@ -96,9 +97,15 @@ fn replacement(found: &Captures<'_>, keep_names: bool) -> String {
     if let Some(word) = found.name("word") {
         return hex_word(word.as_str());
     }
-    for (group, placeholder) in
-        [("uuid", "<uuid>"), ("time", "<time>"), ("url", "<url>"), ("addr", "<addr>"), ("path", "<path>"), ("hex", "<hex>"), ("num", "<num>")]
-    {
+    for (group, placeholder) in [
+        ("uuid", "<uuid>"),
+        ("time", "<time>"),
+        ("url", "<url>"),
+        ("addr", "<addr>"),
+        ("path", "<path>"),
+        ("hex", "<hex>"),
+        ("num", "<num>"),
+    ] {
         if found.name(group).is_some() {
             return placeholder.to_owned();
         }
@@ -136,7 +143,10 @@ mod tests {
     #[test]
     fn values_become_placeholders() {
         check("order 17 of 3.5e-7", "order <num> of <num>");
-        check("at 0x7f3aDEAD, object deadbeef cafe0123", "at <hex>, object deadbeef <hex>");
+        check(
+            "at 0x7f3aDEAD, object deadbeef cafe0123",
+            "at <hex>, object deadbeef <hex>",
+        );
         check("job 6fa459ea-ee8a-3ca4-894e-db77e160355e failed", "job <uuid> failed");
         check("at 2026-11-03T10:11:12.345Z and 10:11:12", "at <time> and <time>");
         check("connect to 10.0.0.1:5432, [::1]:80", "connect to <addr>, <addr>");
@@ -145,7 +155,10 @@ mod tests {
         check("open /srv/app/r-12/x.db failed", "open <path> failed");
         check(r"open C:\srv\app\x.db failed", "open <path> failed");
         check("line\n  two\t7", "line two <num>");
-        check("deadbeef deadbeefdeadbeef 1234567890", "deadbeef deadbeefdeadbeef <num>");
+        check(
+            "deadbeef deadbeefdeadbeef 1234567890",
+            "deadbeef deadbeefdeadbeef <num>",
+        );
     }
 
     #[test]
@@ -161,7 +174,10 @@ mod tests {
         assert_eq!(normalise_message_of("builtins.AttributeError", message), message);
         assert_eq!(normalise_message_of("KeyError", "'price'"), "<str>");
         assert_eq!(normalise_message_of("TypeError", "bad 'user 12'"), "bad <str>");
-        check("called `Option::unwrap()` on a `None` value", "called `Option::unwrap()` on a `None` value");
+        check(
+            "called `Option::unwrap()` on a `None` value",
+            "called `Option::unwrap()` on a `None` value",
+        );
         check("no row `order 12`", "no row <str>");
     }
 

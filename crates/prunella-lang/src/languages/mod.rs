@@ -6,6 +6,7 @@ use prunella_core::signal::Language;
 use serde::Deserialize;
 
 use crate::stacktrace::TraceFormat;
+use crate::testreport::ReportFormat;
 
 mod javascript;
 mod python;
@@ -105,6 +106,8 @@ pub trait LanguagePack: Sync {
     fn data(&self) -> &'static LanguageData;
     /// How the runtime prints stack traces.
     fn traces(&self) -> &'static dyn TraceFormat;
+    /// How its test runners report, the most telling first.
+    fn reports(&self) -> &'static [&'static dyn ReportFormat];
 }
 
 /// Every language that Prunella knows. The order decides who reads an ambiguous trace first.

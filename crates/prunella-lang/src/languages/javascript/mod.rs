@@ -4,7 +4,11 @@ use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
 use crate::stacktrace::TraceFormat;
+use crate::testreport::ReportFormat;
 
+mod jest;
+mod mocha;
+mod node_spec;
 mod trace;
 
 embedded_data!(DATA);
@@ -23,5 +27,9 @@ impl LanguagePack for JavaScript {
 
     fn traces(&self) -> &'static dyn TraceFormat {
         &trace::Format
+    }
+
+    fn reports(&self) -> &'static [&'static dyn ReportFormat] {
+        &[&jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
     }
 }

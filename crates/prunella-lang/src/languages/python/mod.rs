@@ -4,8 +4,11 @@ use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
 use crate::stacktrace::TraceFormat;
+use crate::testreport::ReportFormat;
 
+mod pytest;
 mod trace;
+mod unittest;
 
 embedded_data!(DATA);
 
@@ -23,5 +26,9 @@ impl LanguagePack for Python {
 
     fn traces(&self) -> &'static dyn TraceFormat {
         &trace::Format
+    }
+
+    fn reports(&self) -> &'static [&'static dyn ReportFormat] {
+        &[&pytest::Pytest, &unittest::Unittest]
     }
 }

@@ -4,7 +4,10 @@ use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
 use crate::stacktrace::TraceFormat;
+use crate::testreport::ReportFormat;
 
+mod cargo_test;
+mod nextest;
 mod trace;
 
 embedded_data!(DATA);
@@ -23,5 +26,9 @@ impl LanguagePack for Rust {
 
     fn traces(&self) -> &'static dyn TraceFormat {
         &trace::Format
+    }
+
+    fn reports(&self) -> &'static [&'static dyn ReportFormat] {
+        &[&nextest::Nextest, &cargo_test::CargoTest]
     }
 }

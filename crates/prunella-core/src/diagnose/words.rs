@@ -1,0 +1,179 @@
+//! The words that a symptom and a change may share.
+//!
+//! *Method*: identifiers of at least three letters, whole and split at `_`, `-` and capitals, in lower case, without
+//! words that every program and every error message has.
+
+use std::collections::BTreeSet;
+
+const COMMON: &[&str] = &[
+    "and",
+    "any",
+    "are",
+    "args",
+    "argument",
+    "arguments",
+    "array",
+    "async",
+    "attribute",
+    "await",
+    "bool",
+    "break",
+    "call",
+    "called",
+    "can",
+    "cannot",
+    "case",
+    "catch",
+    "class",
+    "code",
+    "const",
+    "def",
+    "default",
+    "dict",
+    "does",
+    "else",
+    "err",
+    "error",
+    "except",
+    "exception",
+    "expected",
+    "export",
+    "fail",
+    "failed",
+    "false",
+    "float",
+    "for",
+    "from",
+    "func",
+    "function",
+    "get",
+    "got",
+    "has",
+    "have",
+    "hex",
+    "import",
+    "index",
+    "init",
+    "int",
+    "invalid",
+    "key",
+    "kwargs",
+    "len",
+    "let",
+    "line",
+    "list",
+    "main",
+    "match",
+    "message",
+    "missing",
+    "module",
+    "mut",
+    "name",
+    "new",
+    "nil",
+    "none",
+    "nonetype",
+    "not",
+    "null",
+    "num",
+    "number",
+    "object",
+    "open",
+    "option",
+    "panic",
+    "panicked",
+    "path",
+    "properties",
+    "property",
+    "pub",
+    "raise",
+    "read",
+    "reading",
+    "result",
+    "return",
+    "route",
+    "self",
+    "set",
+    "some",
+    "str",
+    "string",
+    "test",
+    "that",
+    "the",
+    "this",
+    "throw",
+    "time",
+    "true",
+    "try",
+    "type",
+    "undefined",
+    "unwrap",
+    "url",
+    "use",
+    "uuid",
+    "value",
+    "var",
+    "was",
+    "while",
+    "with",
+    "you",
+];
+const MAX_WORD: usize = 64;
+
+/// The words of a text, in the order of first appearance, each once.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for token in text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
+        let whole = token.trim_matches(['_', '-']);
+        let parts = pieces(whole);
+        for word in std::iter::once(whole).chain(parts) {
+            if word.len() > MAX_WORD || word.chars().filter(|c| c.is_alphabetic()).count() < 3 {
+                continue;
+            }
+            let word = word.to_lowercase();
+            if COMMON.binary_search(&word.as_str()).is_err() && seen.insert(word.clone()) {
+                found.push(word);
+            }
+        }
+    }
+    found
+}
+
+/// `snake_case`, `kebab-case` and `camelCase` in their parts.
+fn pieces(token: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut lower = false;
+    for (at, c) in token.char_indices() {
+        if matches!(c, '_' | '-') {
+            parts.push(&token[start..at]);
+            start = at + 1;
+        } else if c.is_uppercase() && lower {
+            parts.push(&token[start..at]);
+            start = at;
+        }
+        lower = c.is_lowercase();
+    }
+    parts.push(&token[start..]);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_and_drops_what_everyone_says() {
+        assert_eq!(
+            words("KeyError: unit_price of orderLine"),
+            ["keyerror", "unit_price", "unit", "price", "orderline", "order"]
+        );
+        assert_eq!(words("/orders/{order-id} 12 ab"), ["orders", "order-id", "order"]);
+    }
+
+    #[test]
+    fn the_common_words_are_sorted() {
+        assert!(COMMON.is_sorted());
+    }
+}

@@ -1,0 +1,86 @@
+//! The Test Anything Protocol, versions 12 to 14, with the nesting of node-tap and `node --test`.
+//!
+//! Source: <https://testanything.org/tap-version-14-specification.html>
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Builder, Framework, Output, ReportFormat, TestOutcome, TestReport, indent};
+
+pub(super) struct Format;
+
+static POINT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^(not )?ok\b(?: +(\d+))?(?: +-)?(?: +(.*))?$").expect("a constant pattern"));
+static PLAN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^1\.\.(\d+)(?:\s*#.*)?$").expect("a constant pattern"));
+static DIRECTIVE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)(?:^|[^\\])(#\s*(?:skip|todo)\S*.*)$").expect("a constant pattern"));
+/// The nesting that is followed.
+const MAX_DEPTH: usize = 32;
+
+impl ReportFormat for Format {
+    fn parse(&self, output: &Output<'_>) -> Option<TestReport> {
+        output.either(read)
+    }
+}
+
+fn read(text: &str) -> Option<TestReport> {
+    let mut builder = Builder::new(Framework::Tap);
+    let mut path: Vec<String> = Vec::new();
+    let mut planned = false;
+    let mut block: Option<usize> = None;
+    for line in text.lines() {
+        let depth = indent(line);
+        let body = line.trim();
+        // A YAML block under a test point can hold anything, also what looks like TAP.
+        if let Some(start) = block {
+            if body == "..." && depth == start {
+                block = None;
+            }
+            continue;
+        }
+        if body == "---" && depth % 4 == 2 {
+            block = Some(depth);
+        } else if !depth.is_multiple_of(4) || depth / 4 > MAX_DEPTH {
+            continue;
+        } else if let Some(name) = body.strip_prefix("# Subtest: ") {
+            path.truncate(depth / 4);
+            path.resize(depth / 4, String::new());
+            path.push(unescape(name));
+        } else if depth == 0 && (PLAN.is_match(body) || body.starts_with("TAP version ")) {
+            planned = true;
+        } else if let Some(found) = POINT.captures(body) {
+            let parents = path.get(..depth / 4).unwrap_or(&path).join(" > ");
+            point(&mut builder, &parents, &found);
+        }
+    }
+    (planned && !builder.is_empty()).then(|| builder.finish())
+}
+
+fn point(builder: &mut Builder, parents: &str, found: &regex::Captures<'_>) {
+    let description = found.get(3).map_or("", |text| text.as_str());
+    let directive = DIRECTIVE.captures(description).and_then(|found| found.get(1));
+    let name = match directive {
+        Some(directive) => description[..directive.start()].trim_end(),
+        None => description,
+    };
+    let name = match (name.is_empty(), found.get(2)) {
+        (true, Some(number)) => format!("test {}", number.as_str()),
+        _ => unescape(name),
+    };
+    let name = if parents.is_empty() {
+        name
+    } else {
+        format!("{parents} > {name}")
+    };
+    let outcome = match (directive, found.get(1)) {
+        (Some(_), _) => TestOutcome::Skipped,
+        (None, Some(_)) => TestOutcome::Failed,
+        (None, None) => TestOutcome::Passed,
+    };
+    builder.record_test_or_suite(&name, outcome);
+}
+
+fn unescape(text: &str) -> String {
+    text.trim().replace("\\#", "#").replace("\\\\", "\\")
+}
