@@ -78,7 +78,9 @@ fn is_hex(text: &str) -> bool {
 fn is_slug(text: &str, max: usize) -> bool {
     !text.is_empty()
         && text.len() <= max
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && !text.starts_with(['.', '-'])
 }
 
@@ -124,7 +126,10 @@ impl IncidentId {
     /// An incident's name is a hash of what makes it this incident, so that opening it twice is harmless.
     #[must_use]
     pub fn derive(service: &ServiceName, release: &ReleaseId, cause: &str, onset_ms: i64) -> Self {
-        Self(format!("inc-{}", short_hash(&[service.as_str(), release.as_str(), cause, &onset_ms.to_string()], 10)))
+        Self(format!(
+            "inc-{}",
+            short_hash(&[service.as_str(), release.as_str(), cause, &onset_ms.to_string()], 10)
+        ))
     }
 }
 
@@ -162,10 +167,12 @@ pub fn short_hash(parts: &[&str], digits: usize) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+            text
+        })
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 pub mod detect;
 pub mod diagnose;
 pub mod id;
+pub mod incident;
+pub mod ledger;
+pub mod plan;
 pub mod policy;
 pub mod release;
 pub mod repair;

@@ -160,5 +160,8 @@ pub fn authorize(patch: &VerifiedPatch, policy: &Policy, heals_in_a_row: u32) ->
     if !patch.suite_ran() && !policy.promote_without_tests {
         return Err(Refusal::NoTests);
     }
-    Ok(Permit { candidate: patch.candidate().to_owned(), base: patch.base().clone() })
+    Ok(Permit {
+        candidate: patch.candidate().to_owned(),
+        base: patch.base().clone(),
+    })
 }

@@ -60,7 +60,11 @@ pub fn begin(patch: VerifiedPatch, permit: Permit, commit: CommitId, tree: &str)
         });
     }
     if tree != patch.tree() {
-        return Err(Mismatch::Tree { commit, tree: tree.to_owned(), proven: patch.tree().to_owned() });
+        return Err(Mismatch::Tree {
+            commit,
+            tree: tree.to_owned(),
+            proven: patch.tree().to_owned(),
+        });
     }
     let report = patch.report().clone();
     // Both are spent: one verdict and one permit ship once.

@@ -211,7 +211,11 @@ impl ServiceState {
     /// reader must not fail on what an older version wrote.
     pub fn apply(&mut self, at_ms: i64, event: &ReleaseEvent) {
         match event {
-            ReleaseEvent::Requested { release, commit, origin } => self.request(at_ms, release, commit, origin),
+            ReleaseEvent::Requested {
+                release,
+                commit,
+                origin,
+            } => self.request(at_ms, release, commit, origin),
             ReleaseEvent::Ready { release } => self.with(release, |r| r.starts += 1),
             ReleaseEvent::Restarted { release } => self.with(release, |r| r.starts += 1),
             ReleaseEvent::CanaryStarted { release } => {
@@ -230,9 +234,10 @@ impl ServiceState {
             ReleaseEvent::RollbackRequested => self.rollback_requested = true,
             ReleaseEvent::MarkedBad { commit, incident } => {
                 let healed_by = Vec::new();
-                self.bad
-                    .entry(commit.clone())
-                    .or_insert_with(|| BadCommit { incident: incident.clone(), healed_by });
+                self.bad.entry(commit.clone()).or_insert_with(|| BadCommit {
+                    incident: incident.clone(),
+                    healed_by,
+                });
             }
             ReleaseEvent::MarkedHealed { commit, by } => {
                 if let Some(bad) = self.bad.get_mut(commit) {
@@ -267,7 +272,10 @@ impl ServiceState {
     fn promote(&mut self, at_ms: i64, release: &ReleaseId) {
         let lkg = self.last_known_good.clone();
         for other in self.releases.values_mut() {
-            let serves = matches!(other.state, ReleaseState::Canary { .. } | ReleaseState::Probation { .. });
+            let serves = matches!(
+                other.state,
+                ReleaseState::Canary { .. } | ReleaseState::Probation { .. }
+            );
             if other.id != *release && Some(&other.id) != lkg.as_ref() && serves {
                 other.state = ReleaseState::Ended(ReleaseEnd::Superseded);
                 self.failed_over.remove(&other.id);
@@ -314,16 +322,23 @@ impl ServiceState {
     /// The release that takes the traffic now.
     #[must_use]
     pub fn active(&self) -> Option<&Release> {
-        self.on_probation().filter(|r| !self.failed_over.contains_key(&r.id)).or_else(|| self.good())
+        self.on_probation()
+            .filter(|r| !self.failed_over.contains_key(&r.id))
+            .or_else(|| self.good())
     }
 
     fn newest(&self, which: impl Fn(&Release) -> bool) -> Option<&Release> {
-        self.order.iter().rev().filter_map(|id| self.releases.get(id)).find(|r| which(r))
+        self.order
+            .iter()
+            .rev()
+            .filter_map(|id| self.releases.get(id))
+            .find(|r| which(r))
     }
 
     /// The identifier for the next release of this commit.
     #[must_use]
     pub fn next_id(&self, commit: &CommitId) -> ReleaseId {
-        ReleaseId::parse(format!("r{}-{}", self.order.len() + 1, commit.short())).expect("digits, a dash and a short hash")
+        ReleaseId::parse(format!("r{}-{}", self.order.len() + 1, commit.short()))
+            .expect("digits, a dash and a short hash")
     }
 }

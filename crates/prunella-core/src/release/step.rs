@@ -86,11 +86,15 @@ pub fn next_release_step(
         return prepare(state, policy, ready, new.id.clone());
     }
     if let Some(canary) = state.canary() {
-        let ReleaseState::Canary { since_ms } = canary.state else { return wait(None) };
+        let ReleaseState::Canary { since_ms } = canary.state else {
+            return wait(None);
+        };
         return judge_canary(policy, canary.id.clone(), judged, since_ms, now_ms);
     }
     if let Some(new) = state.on_probation() {
-        let ReleaseState::Probation { since_ms } = new.state else { return wait(None) };
+        let ReleaseState::Probation { since_ms } = new.state else {
+            return wait(None);
+        };
         if state.failed_over.contains_key(&new.id) {
             return wait(None);
         }
@@ -108,10 +112,15 @@ fn rollback(state: &ServiceState) -> Option<ReleaseStep> {
     if !state.rollback_requested {
         return None;
     }
-    let newer = state.preparing().or_else(|| state.canary()).or_else(|| state.on_probation())?;
+    let newer = state
+        .preparing()
+        .or_else(|| state.canary())
+        .or_else(|| state.on_probation())?;
     Some(ReleaseStep::End {
         release: newer.id.clone(),
-        end: ReleaseEnd::RolledBack { why: "a person asked for it".to_owned() },
+        end: ReleaseEnd::RolledBack {
+            why: "a person asked for it".to_owned(),
+        },
     })
 }
 
@@ -128,7 +137,10 @@ fn prepare(
         .find(|r| r.state == ReleaseState::Preparing && r.id != release)
         .map(|r| r.id.clone());
     if let Some(stale) = stale {
-        return ReleaseStep::End { release: stale, end: ReleaseEnd::Superseded };
+        return ReleaseStep::End {
+            release: stale,
+            end: ReleaseEnd::Superseded,
+        };
     }
     if !ready(&release) {
         return ReleaseStep::Prepare { release };
@@ -156,13 +168,17 @@ fn judge_canary(
     match judged {
         CanaryVerdict::Worse { evidence } => ReleaseStep::End {
             release,
-            end: ReleaseEnd::RolledBack { why: evidence.join("; ") },
+            end: ReleaseEnd::RolledBack {
+                why: evidence.join("; "),
+            },
         },
         CanaryVerdict::NotWorse { .. } if now_ms >= earliest => ReleaseStep::Promote { release },
         CanaryVerdict::NotWorse { .. } => wait(Some(earliest)),
         CanaryVerdict::NotEnoughData { have, need } if now_ms >= deadline => ReleaseStep::End {
             release,
-            end: ReleaseEnd::Inconclusive { why: format!("{have} of {need} requests until the deadline") },
+            end: ReleaseEnd::Inconclusive {
+                why: format!("{have} of {need} requests until the deadline"),
+            },
         },
         CanaryVerdict::NotEnoughData { .. } => wait(Some(deadline)),
     }
@@ -182,7 +198,10 @@ fn judge_probation(
     match judged {
         // Worse ends in an incident, which decides what becomes of the release.
         CanaryVerdict::Worse { .. } => wait(None),
-        CanaryVerdict::NotWorse { why } => ReleaseStep::Accept { release, why: why.clone() },
+        CanaryVerdict::NotWorse { why } => ReleaseStep::Accept {
+            release,
+            why: why.clone(),
+        },
         CanaryVerdict::NotEnoughData { .. } => wait(None),
     }
 }
@@ -197,7 +216,11 @@ pub fn routing(state: &ServiceState, policy: &Policy) -> Route {
         .filter(|r| !state.failed_over.contains_key(&r.id))
         .map(|r| (r.id.clone(), policy.canary.share));
     let serves_new = primary != good || canary.is_some();
-    Route { fallback: good.filter(|_| serves_new), primary, canary }
+    Route {
+        fallback: good.filter(|_| serves_new),
+        primary,
+        canary,
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +235,11 @@ mod tests {
 
     fn requested(release: &str) -> ReleaseEvent {
         let commit = CommitId::parse("a".repeat(40)).unwrap();
-        ReleaseEvent::Requested { release: id(release), commit, origin: Origin::Deploy }
+        ReleaseEvent::Requested {
+            release: id(release),
+            commit,
+            origin: Origin::Deploy,
+        }
     }
 
     fn state(events: &[ReleaseEvent]) -> ServiceState {
@@ -224,7 +251,13 @@ mod tests {
     }
 
     fn with_good(more: &[ReleaseEvent]) -> ServiceState {
-        let mut events = vec![requested("r1"), ReleaseEvent::Accepted { release: id("r1"), why: String::new() }];
+        let mut events = vec![
+            requested("r1"),
+            ReleaseEvent::Accepted {
+                release: id("r1"),
+                why: String::new(),
+            },
+        ];
         events.extend_from_slice(more);
         state(&events)
     }
@@ -232,7 +265,9 @@ mod tests {
     const THIN: CanaryVerdict = CanaryVerdict::NotEnoughData { have: 1, need: 100 };
 
     fn fine() -> CanaryVerdict {
-        CanaryVerdict::NotWorse { why: "500 requests".into() }
+        CanaryVerdict::NotWorse {
+            why: "500 requests".into(),
+        }
     }
 
     fn check(state: &ServiceState, ready: bool, judged: &CanaryVerdict, now_ms: i64, expected: &ReleaseStep) {
@@ -256,11 +291,35 @@ mod tests {
         assert_eq!(route.canary, Some((id("r2"), 0.1)));
         assert_eq!(route.fallback, Some(id("r1")));
         check(&state, true, &fine(), 10, &ReleaseStep::Wait { until_ms: Some(30_003) });
-        check(&state, true, &fine(), 30_003, &ReleaseStep::Promote { release: id("r2") });
-        check(&state, true, &THIN, 30_003, &ReleaseStep::Wait { until_ms: Some(1_800_003) });
-        let end = ReleaseEnd::Inconclusive { why: "1 of 100 requests until the deadline".into() };
-        check(&state, true, &THIN, 1_800_003, &ReleaseStep::End { release: id("r2"), end });
-        let worse = CanaryVerdict::Worse { evidence: vec!["5xx".into()] };
+        check(
+            &state,
+            true,
+            &fine(),
+            30_003,
+            &ReleaseStep::Promote { release: id("r2") },
+        );
+        check(
+            &state,
+            true,
+            &THIN,
+            30_003,
+            &ReleaseStep::Wait {
+                until_ms: Some(1_800_003),
+            },
+        );
+        let end = ReleaseEnd::Inconclusive {
+            why: "1 of 100 requests until the deadline".into(),
+        };
+        check(
+            &state,
+            true,
+            &THIN,
+            1_800_003,
+            &ReleaseStep::End { release: id("r2"), end },
+        );
+        let worse = CanaryVerdict::Worse {
+            evidence: vec!["5xx".into()],
+        };
         let end = ReleaseEnd::RolledBack { why: "5xx".into() };
         check(&state, true, &worse, 10, &ReleaseStep::End { release: id("r2"), end });
     }
@@ -270,8 +329,19 @@ mod tests {
         let state = with_good(&[requested("r2"), ReleaseEvent::Promoted { release: id("r2") }]);
         let route = routing(&state, &Policy::default());
         assert_eq!((route.primary, route.fallback), (Some(id("r2")), Some(id("r1"))));
-        check(&state, true, &fine(), 10, &ReleaseStep::Wait { until_ms: Some(600_003) });
-        let accept = ReleaseStep::Accept { release: id("r2"), why: "500 requests".into() };
+        check(
+            &state,
+            true,
+            &fine(),
+            10,
+            &ReleaseStep::Wait {
+                until_ms: Some(600_003),
+            },
+        );
+        let accept = ReleaseStep::Accept {
+            release: id("r2"),
+            why: "500 requests".into(),
+        };
         check(&state, true, &fine(), 600_003, &accept);
         check(&state, true, &THIN, 600_003, &ReleaseStep::Wait { until_ms: None });
     }
@@ -280,7 +350,10 @@ mod tests {
     fn a_deploy_during_probation_keeps_the_old_good_release() {
         let promoted = |r| ReleaseEvent::Promoted { release: id(r) };
         let state = with_good(&[requested("r2"), promoted("r2"), requested("r3"), promoted("r3")]);
-        assert_eq!(state.releases[&id("r2")].state, ReleaseState::Ended(ReleaseEnd::Superseded));
+        assert_eq!(
+            state.releases[&id("r2")].state,
+            ReleaseState::Ended(ReleaseEnd::Superseded)
+        );
         assert_eq!(state.last_known_good, Some(id("r1")));
     }
 
@@ -290,7 +363,10 @@ mod tests {
         let state = with_good(&[
             requested("r2"),
             ReleaseEvent::Promoted { release: id("r2") },
-            ReleaseEvent::FailedOver { from: id("r2"), incident },
+            ReleaseEvent::FailedOver {
+                from: id("r2"),
+                incident,
+            },
         ]);
         let route = routing(&state, &Policy::default());
         assert_eq!((route.primary, route.fallback), (Some(id("r1")), None));
@@ -299,15 +375,26 @@ mod tests {
 
     #[test]
     fn a_roll_back_ends_what_is_newer() {
-        let state =
-            with_good(&[requested("r2"), ReleaseEvent::Promoted { release: id("r2") }, ReleaseEvent::RollbackRequested]);
-        let end = ReleaseEnd::RolledBack { why: "a person asked for it".into() };
+        let state = with_good(&[
+            requested("r2"),
+            ReleaseEvent::Promoted { release: id("r2") },
+            ReleaseEvent::RollbackRequested,
+        ]);
+        let end = ReleaseEnd::RolledBack {
+            why: "a person asked for it".into(),
+        };
         check(&state, true, &THIN, 10, &ReleaseStep::End { release: id("r2"), end });
     }
 
     #[test]
     fn a_clock_that_goes_back_waits_and_never_panics() {
         let state = with_good(&[requested("r2"), ReleaseEvent::CanaryStarted { release: id("r2") }]);
-        check(&state, true, &fine(), i64::MIN, &ReleaseStep::Wait { until_ms: Some(30_003) });
+        check(
+            &state,
+            true,
+            &fine(),
+            i64::MIN,
+            &ReleaseStep::Wait { until_ms: Some(30_003) },
+        );
     }
 }

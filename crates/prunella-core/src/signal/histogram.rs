@@ -82,9 +82,7 @@ impl LatencyHistogram {
     /// How many durations were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(0, |sum, &count| sum.saturating_add(count))
+        self.counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// How many lie in buckets above bucket `index`.
@@ -137,18 +135,9 @@ impl TryFrom<Vec<(u16, u64)>> for LatencyHistogram {
 
 impl From<LatencyHistogram> for Vec<(u16, u64)> {
     fn from(histogram: LatencyHistogram) -> Self {
-        let pairs = histogram
-            .counts
-            .into_iter()
-            .enumerate()
-            .filter(|&(_, count)| count > 0);
+        let pairs = histogram.counts.into_iter().enumerate().filter(|&(_, count)| count > 0);
         pairs
-            .map(|(index, count)| {
-                (
-                    u16::try_from(index).expect("fewer than 65,536 buckets"),
-                    count,
-                )
-            })
+            .map(|(index, count)| (u16::try_from(index).expect("fewer than 65,536 buckets"), count))
             .collect()
     }
 }
@@ -184,10 +173,7 @@ mod tests {
         }
         for (q, exact) in [(0.0, 1), (0.5, 500), (0.95, 950), (1.0, 1000)] {
             let got = histogram.quantile(q).unwrap();
-            assert!(
-                got >= exact && got as f64 <= exact as f64 * 1.125,
-                "{q}: {got}"
-            );
+            assert!(got >= exact && got as f64 <= exact as f64 * 1.125, "{q}: {got}");
         }
         assert_eq!(histogram.above(LatencyHistogram::bucket_of(959)), 40);
         assert_eq!(histogram.above(BUCKETS), 0);
@@ -199,10 +185,7 @@ mod tests {
         histogram.record(3);
         histogram.record(70_000);
         let text = serde_json::to_string(&histogram).unwrap();
-        assert_eq!(
-            serde_json::from_str::<LatencyHistogram>(&text).unwrap(),
-            histogram
-        );
+        assert_eq!(serde_json::from_str::<LatencyHistogram>(&text).unwrap(), histogram);
         assert!(serde_json::from_str::<LatencyHistogram>("[[9999,1]]").is_err());
     }
 
@@ -212,9 +195,6 @@ mod tests {
         histogram.add(4, 5);
         histogram.add(200, 1);
         histogram.halve();
-        assert_eq!(
-            (histogram.total(), histogram.quantile_bucket(1.0)),
-            (2, Some(4))
-        );
+        assert_eq!((histogram.total(), histogram.quantile_bucket(1.0)), (2, Some(4)));
     }
 }

@@ -144,7 +144,11 @@ fn decide(gates: &[GateResult]) -> Decision {
 }
 
 fn gate(name: &str, status: GateStatus, why: impl Into<String>) -> GateResult {
-    GateResult { gate: name.to_owned(), status, why: why.into() }
+    GateResult {
+        gate: name.to_owned(),
+        status,
+        why: why.into(),
+    }
 }
 
 fn isolation(report: &RunReport) -> GateResult {
@@ -159,9 +163,17 @@ fn protected_paths(report: &RunReport) -> GateResult {
     if report.touched.is_empty() {
         gate("scope", GateStatus::Failed, "the candidate changes nothing")
     } else if report.protected.is_empty() {
-        gate("scope", GateStatus::Passed, format!("changes only {}", report.touched.join(", ")))
+        gate(
+            "scope",
+            GateStatus::Passed,
+            format!("changes only {}", report.touched.join(", ")),
+        )
     } else {
-        gate("scope", GateStatus::Failed, format!("a repair may not change {}", report.protected.join(", ")))
+        gate(
+            "scope",
+            GateStatus::Failed,
+            format!("a repair may not change {}", report.protected.join(", ")),
+        )
     }
 }
 
@@ -181,12 +193,23 @@ fn fails_before(before: &[Trial]) -> GateResult {
     let name = "fails before";
     let (failed, passed, other) = tally(before);
     match (failed, other) {
-        (0, Some(what)) => gate(name, GateStatus::NotRun, format!("the failure was not reproduced: {what}")),
-        (0, None) => gate(name, GateStatus::NotRun, "the failure was not reproduced on the base commit"),
+        (0, Some(what)) => gate(
+            name,
+            GateStatus::NotRun,
+            format!("the failure was not reproduced: {what}"),
+        ),
+        (0, None) => gate(
+            name,
+            GateStatus::NotRun,
+            "the failure was not reproduced on the base commit",
+        ),
         _ => gate(
             name,
             GateStatus::Passed,
-            format!("the failure was seen in {failed} of {} runs on the base commit", failed + passed),
+            format!(
+                "the failure was seen in {failed} of {} runs on the base commit",
+                failed + passed
+            ),
         ),
     }
 }
@@ -195,10 +218,18 @@ fn passes_after(before: &[Trial], after: &[Trial]) -> GateResult {
     let name = "passes after";
     let (failed, passed, other) = tally(after);
     if failed > 0 {
-        return gate(name, GateStatus::Failed, format!("the failure was seen again in {failed} of {} runs", after.len()));
+        return gate(
+            name,
+            GateStatus::Failed,
+            format!("the failure was seen again in {failed} of {} runs", after.len()),
+        );
     }
     if let Some(Trial::OtherFailure { seen }) = after.iter().find(|t| matches!(t, Trial::OtherFailure { .. })) {
-        return gate(name, GateStatus::Failed, format!("another failure came in its place: {seen}"));
+        return gate(
+            name,
+            GateStatus::Failed,
+            format!("another failure came in its place: {seen}"),
+        );
     }
     if passed == 0 || other.is_some() {
         let why = other.unwrap_or("the reproduction was not run with the candidate");
@@ -213,7 +244,11 @@ fn passes_after(before: &[Trial], after: &[Trial]) -> GateResult {
         );
         return gate(name, GateStatus::NotRun, why);
     }
-    gate(name, GateStatus::Passed, format!("the failure was not seen in {passed} of {passed} runs"))
+    gate(
+        name,
+        GateStatus::Passed,
+        format!("the failure was not seen in {passed} of {passed} runs"),
+    )
 }
 
 /// The probability that `after` runs pass although nothing was mended, given the runs before.
@@ -231,7 +266,11 @@ fn suite(suite: Option<&SuiteComparison>) -> GateResult {
         return gate(name, GateStatus::NotApplicable, "no test command is configured");
     };
     if let SuiteExit::NotRun { why } = &suite.after.exit {
-        return gate(name, GateStatus::NotRun, format!("`{}` could not be run: {why}", suite.command));
+        return gate(
+            name,
+            GateStatus::NotRun,
+            format!("`{}` could not be run: {why}", suite.command),
+        );
     }
     match (&suite.before.tests, &suite.after.tests) {
         (Some(before), Some(after)) => compare_tests(name, suite, before, after),
@@ -242,11 +281,18 @@ fn suite(suite: Option<&SuiteComparison>) -> GateResult {
 fn compare_exits(name: &str, suite: &SuiteComparison) -> GateResult {
     match (suite.before.is_green(), suite.after.is_green()) {
         (_, true) => gate(name, GateStatus::Passed, format!("`{}` passes", suite.command)),
-        (true, false) => gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command)),
+        (true, false) => gate(
+            name,
+            GateStatus::Failed,
+            format!("`{}` passed before and fails after", suite.command),
+        ),
         (false, false) => gate(
             name,
             GateStatus::NotRun,
-            format!("`{}` failed before already, and its output cannot be compared test by test", suite.command),
+            format!(
+                "`{}` failed before already, and its output cannot be compared test by test",
+                suite.command
+            ),
         ),
     }
 }
@@ -272,19 +318,30 @@ fn compare_tests(
         .collect();
     lost.extend(new_red);
     if let Some(first) = lost.first() {
-        let why = format!("{} test(s) passed before and fail, are skipped or are missing after, first {first}", lost.len());
+        let why = format!(
+            "{} test(s) passed before and fail, are skipped or are missing after, first {first}",
+            lost.len()
+        );
         return gate(name, GateStatus::Failed, why);
     }
     // The code under test can print what a harness prints, so a red exit that no named test explains counts.
     if suite.before.is_green() && !suite.after.is_green() {
-        return gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command));
+        return gate(
+            name,
+            GateStatus::Failed,
+            format!("`{}` passed before and fails after", suite.command),
+        );
     }
     let count = after.values().filter(|o| **o == TestOutcome::Passed).count();
     let red = after.values().filter(|o| **o == TestOutcome::Failed).count();
     if count == 0 {
         return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
     }
-    gate(name, GateStatus::Passed, format!("{count} tests pass, none that passed before is lost; {red} failed before and still do"))
+    gate(
+        name,
+        GateStatus::Passed,
+        format!("{count} tests pass, none that passed before is lost; {red} failed before and still do"),
+    )
 }
 
 fn replay(report: &RunReport) -> GateResult {
@@ -292,11 +349,19 @@ fn replay(report: &RunReport) -> GateResult {
     match &report.replay {
         None => gate(name, GateStatus::NotApplicable, "no healthy request was recorded"),
         Some(replay) => match replay.regressions.first() {
-            None => gate(name, GateStatus::Passed, format!("{} recorded requests are answered as before", replay.requests)),
+            None => gate(
+                name,
+                GateStatus::Passed,
+                format!("{} recorded requests are answered as before", replay.requests),
+            ),
             Some(first) => gate(
                 name,
                 GateStatus::Failed,
-                format!("{} of {} recorded requests fail now, first {first}", replay.regressions.len(), replay.requests),
+                format!(
+                    "{} of {} recorded requests fail now, first {first}",
+                    replay.regressions.len(),
+                    replay.requests
+                ),
             ),
         },
     }
@@ -310,12 +375,21 @@ mod tests {
     use crate::verify::report::{ReplayComparison, SuiteRun};
 
     fn failed() -> Trial {
-        Trial::Failed { seen: "GET /x: 500".into() }
+        Trial::Failed {
+            seen: "GET /x: 500".into(),
+        }
     }
 
     fn run(code: i32, tests: &[(&str, TestOutcome)]) -> SuiteRun {
-        let tests = tests.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect::<BTreeMap<_, _>>();
-        SuiteRun { exit: SuiteExit::Exited { code }, tests: (!tests.is_empty()).then_some(tests), wall_ms: 1 }
+        let tests = tests
+            .iter()
+            .map(|(n, o)| ((*n).to_owned(), *o))
+            .collect::<BTreeMap<_, _>>();
+        SuiteRun {
+            exit: SuiteExit::Exited { code },
+            tests: (!tests.is_empty()).then_some(tests),
+            wall_ms: 1,
+        }
     }
 
     fn good() -> RunReport {
@@ -334,7 +408,10 @@ mod tests {
                 before: run(0, &[("a", TestOutcome::Passed)]),
                 after: run(0, &[("a", TestOutcome::Passed)]),
             }),
-            replay: Some(ReplayComparison { requests: 3, regressions: vec![] }),
+            replay: Some(ReplayComparison {
+                requests: 3,
+                regressions: vec![],
+            }),
             wall_ms: 1,
         }
     }
@@ -355,14 +432,36 @@ mod tests {
     #[test]
     fn each_gate_can_refute() {
         check(|r| r.after[1] = failed(), Decision::Failed);
-        check(|r| r.after[0] = Trial::OtherFailure { seen: "GET /x: 404".into() }, Decision::Failed);
+        check(
+            |r| {
+                r.after[0] = Trial::OtherFailure {
+                    seen: "GET /x: 404".into(),
+                }
+            },
+            Decision::Failed,
+        );
         check(|r| r.protected = vec!["tests/test_app.py".into()], Decision::Failed);
         check(|r| r.touched.clear(), Decision::Failed);
-        check(|r| r.replay.as_mut().unwrap().regressions.push("GET /y".into()), Decision::Failed);
-        check(|r| r.suite.as_mut().unwrap().after = run(1, &[("a", TestOutcome::Failed)]), Decision::Failed);
-        check(|r| r.suite.as_mut().unwrap().after = run(0, &[("a", TestOutcome::Skipped)]), Decision::Failed);
-        check(|r| r.suite.as_mut().unwrap().after = run(0, &[("b", TestOutcome::Passed)]), Decision::Failed);
-        check(|r| r.suite.as_mut().unwrap().after = run(3, &[("a", TestOutcome::Passed)]), Decision::Failed);
+        check(
+            |r| r.replay.as_mut().unwrap().regressions.push("GET /y".into()),
+            Decision::Failed,
+        );
+        check(
+            |r| r.suite.as_mut().unwrap().after = run(1, &[("a", TestOutcome::Failed)]),
+            Decision::Failed,
+        );
+        check(
+            |r| r.suite.as_mut().unwrap().after = run(0, &[("a", TestOutcome::Skipped)]),
+            Decision::Failed,
+        );
+        check(
+            |r| r.suite.as_mut().unwrap().after = run(0, &[("b", TestOutcome::Passed)]),
+            Decision::Failed,
+        );
+        check(
+            |r| r.suite.as_mut().unwrap().after = run(3, &[("a", TestOutcome::Passed)]),
+            Decision::Failed,
+        );
     }
 
     #[test]
@@ -370,10 +469,21 @@ mod tests {
         check(|r| r.before = vec![Trial::Passed], Decision::Inconclusive);
         check(|r| r.before.clear(), Decision::Inconclusive);
         check(|r| r.after.clear(), Decision::Inconclusive);
-        check(|r| r.after = vec![Trial::NotRun { why: "did not start".into() }], Decision::Inconclusive);
+        check(
+            |r| {
+                r.after = vec![Trial::NotRun {
+                    why: "did not start".into(),
+                }]
+            },
+            Decision::Inconclusive,
+        );
         check(|r| r.isolation = Isolation::None, Decision::Inconclusive);
         check(
-            |r| r.suite.as_mut().unwrap().after.exit = SuiteExit::NotRun { why: "no pytest".into() },
+            |r| {
+                r.suite.as_mut().unwrap().after.exit = SuiteExit::NotRun {
+                    why: "no pytest".into(),
+                }
+            },
             Decision::Inconclusive,
         );
     }

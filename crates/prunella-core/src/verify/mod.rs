@@ -8,6 +8,4 @@ mod judge;
 mod report;
 
 pub use judge::{Decision, GateResult, GateStatus, Verdict, VerifiedPatch, judge};
-pub use report::{
-    Isolation, ReplayComparison, RunReport, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial,
-};
+pub use report::{Isolation, ReplayComparison, RunReport, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
