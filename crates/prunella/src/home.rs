@@ -21,7 +21,9 @@ pub struct Home {
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// It cannot be made or written.
-    #[error("cannot write the state directory {path}: {source}\n  Make it writable, or set `state_dir` in prunella.toml.")]
+    #[error(
+        "cannot write the state directory {path}: {source}\n  Make it writable, or set `state_dir` in prunella.toml."
+    )]
     Unwritable {
         /// The directory.
         path: PathBuf,
@@ -44,7 +46,10 @@ impl Home {
     pub fn of(root: &Path, config: Option<&Config>) -> Self {
         let configured = config.and_then(|c| c.state_dir.as_ref());
         let dir = configured.map_or_else(|| root.join(DIR_NAME), |d| root.join(d));
-        Self { root: root.to_owned(), dir }
+        Self {
+            root: root.to_owned(),
+            dir,
+        }
     }
 
     /// Makes the directory, readable by its owner only, and keeps git from seeing it.
@@ -52,12 +57,23 @@ impl Home {
     /// # Errors
     /// If it cannot be made or written.
     pub fn create(&self) -> Result<(), HomeError> {
-        let unwritable = |source| HomeError::Unwritable { path: self.dir.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(unwritable)?;
+        let unwritable = |source| HomeError::Unwritable {
+            path: self.dir.clone(),
+            source,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+            .map_err(unwritable)?;
         fs::set_permissions(&self.dir, fs::Permissions::from_mode(0o700)).map_err(unwritable)?;
         let ignore = self.dir.join(".gitignore");
         if !ignore.exists() {
-            fs::write(&ignore, "# Made by prunella: its state is not part of the repository.\n*\n").map_err(unwritable)?;
+            fs::write(
+                &ignore,
+                "# Made by prunella: its state is not part of the repository.\n*\n",
+            )
+            .map_err(unwritable)?;
         }
         tempfile::NamedTempFile::new_in(&self.dir).map_err(unwritable)?;
         Ok(())
@@ -69,9 +85,17 @@ impl Home {
     /// If another daemon has it.
     pub fn lock(&self) -> Result<DaemonLock, HomeError> {
         let path = self.dir.join("daemon.lock");
-        let unwritable = |source| HomeError::Unwritable { path: path.clone(), source };
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
+        let unwritable = |source| HomeError::Unwritable {
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unwritable)?;
         if file.try_lock().is_err() {
             let pid = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
             return Err(HomeError::Taken { pid });

@@ -14,7 +14,9 @@ pub enum JournalError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An event is not of any form that this version knows.
-    #[error("event {seq} of stream `{stream}` in the ledger cannot be read: {source}\n  A newer prunella may have written it; upgrade.")]
+    #[error(
+        "event {seq} of stream `{stream}` in the ledger cannot be read: {source}\n  A newer prunella may have written it; upgrade."
+    )]
     Unknown {
         /// The stream.
         stream: String,
@@ -41,7 +43,12 @@ impl Journal {
     /// If it is damaged, too new or cannot be written.
     pub async fn open(home: &Home) -> Result<Self, JournalError> {
         let store = Sqlite::open(&home.ledger()).await?;
-        let mut journal = Self { store, world: World::default(), position: 0, wake: home.wake_socket() };
+        let mut journal = Self {
+            store,
+            world: World::default(),
+            position: 0,
+            wake: home.wake_socket(),
+        };
         journal.refresh().await?;
         Ok(journal)
     }
@@ -60,10 +67,20 @@ impl Journal {
         let mut entries = Vec::new();
         for row in self.store.since(self.position).await? {
             self.position = self.position.max(row.position);
-            let Some(stream) = Stream::parse(&row.stream) else { continue };
-            let event: Event = serde_json::from_str(&row.body)
-                .map_err(|source| JournalError::Unknown { stream: row.stream.clone(), seq: row.seq, source })?;
-            let entry = Entry { stream, seq: row.seq, at_ms: row.at_ms, event };
+            let Some(stream) = Stream::parse(&row.stream) else {
+                continue;
+            };
+            let event: Event = serde_json::from_str(&row.body).map_err(|source| JournalError::Unknown {
+                stream: row.stream.clone(),
+                seq: row.seq,
+                source,
+            })?;
+            let entry = Entry {
+                stream,
+                seq: row.seq,
+                at_ms: row.at_ms,
+                event,
+            };
             self.world.apply(&entry);
             entries.push(entry);
         }
@@ -75,10 +92,14 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Conflict`] if somebody else appended to the stream meanwhile: refresh and decide again.
     pub async fn append(&mut self, stream: &Stream, events: &[Event]) -> Result<(), JournalError> {
-        let bodies: Vec<String> =
-            events.iter().map(|e| serde_json::to_string(e).expect("events have string keys only")).collect();
+        let bodies: Vec<String> = events
+            .iter()
+            .map(|e| serde_json::to_string(e).expect("events have string keys only"))
+            .collect();
         let seen = self.world.seen(stream);
-        self.store.append(&stream.name(), seen, clock::now_ms(), &bodies).await?;
+        self.store
+            .append(&stream.name(), seen, clock::now_ms(), &bodies)
+            .await?;
         self.refresh().await?;
         wake::wake(&self.wake);
         Ok(())

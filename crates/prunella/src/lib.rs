@@ -7,5 +7,8 @@ pub mod clock;
 pub mod config;
 pub mod experiment;
 pub mod git;
+pub mod home;
+pub mod journal;
 pub mod store;
 pub mod supervise;
+pub mod wake;

@@ -22,7 +22,9 @@ impl Wake {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self { socket: UnixDatagram::bind(path)? })
+        Ok(Self {
+            socket: UnixDatagram::bind(path)?,
+        })
     }
 
     /// Waits for the next wake-up. Several that came in the meantime count as one.
@@ -38,7 +40,9 @@ impl Wake {
 
 /// Wakes the daemon, if there is one.
 pub fn wake(path: &Path) {
-    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else { return };
+    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else {
+        return;
+    };
     let _ = socket.set_nonblocking(true);
     let _ = socket.send_to(&[1], path);
 }
