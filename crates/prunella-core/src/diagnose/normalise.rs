@@ -135,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::diagnose::testing::cases;
 
     fn check(input: &str, expected: &str) {
         assert_eq!(normalise_message(input), expected);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(96))]
+        #![proptest_config(cases(64))]
 
         #[test]
         fn is_idempotent(text in r#"([a-f0-9x'"`./:<>\\ T,-]|num|str|\PC){0,80}"#) {
