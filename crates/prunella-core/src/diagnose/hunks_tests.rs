@@ -193,7 +193,7 @@ proptest! {
             let edits = diff.revert(hunks).expect("revertible");
             edits.first().map_or_else(|| new.clone(), |edit| edit.after.clone().expect("a file").content)
         };
-        prop_assert_eq!(content(&all(&diff)), old.clone());
+        prop_assert_eq!(&content(&all(&diff)), &old);
         let some: BTreeSet<HunkId> = all(&diff).into_iter().filter(|id| choice >> (id.hunk % 32) & 1 == 1).collect();
         prop_assert_eq!(content(&some), applied(&old, &new, &hunks, &some));
     }

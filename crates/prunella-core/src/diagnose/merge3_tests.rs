@@ -122,6 +122,45 @@ fn moves_go_back_unless_the_file_moved_again() {
     assert_eq!(paths_needed(std::slice::from_ref(&edit)), ["new", "old"]);
 }
 
+#[test]
+fn files_may_swap_their_paths_back() {
+    let file = |path: &str, text: &str| FileState::regular(path, text);
+    let swap = |from: &str, to: &str, text: &str| Edit {
+        before: Some(file(from, text)),
+        after: Some(file(to, text)),
+    };
+    let edits = [swap("a", "b", "1\n"), swap("b", "a", "2\n")];
+    let head: HeadFiles = [file("a", "1\n"), file("b", "2\n")]
+        .into_iter()
+        .map(|f| (f.path.clone(), f))
+        .collect();
+    assert_eq!(revert_onto(&edits, &head), Ok(edits.to_vec()));
+    assert_eq!(
+        revert_onto(&edits[..1], &head).expect_err("taken")[0].kind,
+        ConflictKind::PathTaken
+    );
+}
+
+#[test]
+fn two_files_never_end_at_one_path() {
+    let file = |path: &str| FileState::regular(path, "x\n");
+    let edits = [
+        Edit {
+            before: None,
+            after: Some(file("a")),
+        },
+        Edit {
+            before: Some(file("b")),
+            after: Some(file("a")),
+        },
+    ];
+    let head: HeadFiles = [("b".to_owned(), file("b"))].into();
+    assert_eq!(
+        revert_onto(&edits, &head).expect_err("taken")[0].kind,
+        ConflictKind::PathTaken
+    );
+}
+
 /// A text of distinct lines, and the same with some lines changed, dropped or doubled.
 fn edited() -> impl Strategy<Value = (String, String, String)> {
     let choices = || {
@@ -149,7 +188,7 @@ proptest! {
     fn one_sided_changes_are_taken_whole(base in text(), side in text()) {
         prop_assert_eq!(merge_lines(&base, &side, &base), Ok(side.clone()));
         prop_assert_eq!(merge_lines(&base, &base, &side), Ok(side.clone()));
-        prop_assert_eq!(merge_lines(&base, &side, &side), Ok(side.clone()));
+        prop_assert_eq!(merge_lines(&base, &side, &side), Ok(side));
     }
 
     #[test]

@@ -101,9 +101,9 @@ fn apply(before: &FileState, patch: &str) -> Option<FileState> {
         Some(patch) => diffy::apply(content, patch).expect("a patch that applies").into_bytes(),
         None => before.content.clone(),
     };
-    match file.operation().strip_prefix(1) {
+    match file.operation() {
         FileOperation::Delete(_) => None,
-        FileOperation::Rename { to, .. } => Some(FileState::regular(to.to_owned(), content)),
+        FileOperation::Rename { to, .. } => Some(FileState::regular(to.as_ref(), content)),
         _ => Some(FileState::regular(before.path.clone(), content)),
     }
 }

@@ -15,9 +15,9 @@ pub(crate) fn cases(cases: u32) -> ProptestConfig {
     }
 }
 
-/// A commit named by a number.
+/// A commit named by a number, which its first eight digits show.
 pub(crate) fn commit(number: usize) -> CommitId {
-    CommitId::parse(format!("{number:040x}")).expect("40 hexadecimal digits")
+    CommitId::parse(format!("{number:08x}").repeat(5)).expect("40 hexadecimal digits")
 }
 
 pub(crate) fn change(path: &str, old: &str, new: &str) -> FileChange {
