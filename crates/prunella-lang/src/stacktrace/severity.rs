@@ -2,24 +2,8 @@
 
 use std::sync::LazyLock;
 
+use prunella_core::signal::Severity;
 use regex::Regex;
-
-/// OpenTelemetry's severity ranges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Finest detail.
-    Trace,
-    /// For developers.
-    Debug,
-    /// Normal operation.
-    Info,
-    /// Something to look at.
-    Warn,
-    /// A request or a task failed.
-    Error,
-    /// The process cannot go on.
-    Fatal,
-}
 
 /// How much of a line is searched for a level: loggers put it near the front.
 const HEAD_BYTES: usize = 160;
