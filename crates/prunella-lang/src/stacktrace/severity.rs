@@ -60,7 +60,7 @@ fn word_severity(head: &str, from: usize, to: usize) -> Option<Severity> {
     let before = head[..from].chars().next_back();
     let after = head[to..].chars().next();
     if before.is_some_and(|c| c == '_' || c == '.' || c == '-' || c == '/' || c.is_ascii_digit())
-        || after.is_some_and(|c| c == '_' || c == '-' || c == '/' || c == '=' || c == '(')
+        || after.is_some_and(|c| c == '_' || c == '-' || c == '=' || c == '(')
     {
         return None;
     }
@@ -143,6 +143,11 @@ mod tests {
             None,
             true,
         );
+        check(
+            "[2026-11-24 06:02:04,201: ERROR/MainProcess] Task shop.pay raised",
+            Some(Severity::Error),
+            true,
+        );
         check("error: could not compile", Some(Severity::Error), true);
     }
 
@@ -150,6 +155,7 @@ mod tests {
     fn prose_is_not_a_level() {
         check("no error here", None, false);
         check("wrote error.log", None, false);
+        check("open info/refs", None, false);
         check("  File \"/x/error/app.py\", line 3, in f", None, false);
         check("KeyError: 'total'", None, false);
     }
