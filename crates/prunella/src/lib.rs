@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod copy;
+pub mod deps;
 pub mod experiment;
 pub mod git;
 pub mod home;
