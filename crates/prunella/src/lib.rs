@@ -11,6 +11,7 @@ pub mod experiment;
 pub mod git;
 pub mod home;
 pub mod journal;
+pub mod state;
 pub mod store;
 pub mod supervise;
 pub mod wake;
