@@ -174,7 +174,7 @@ fn how(exit: &ProcessExit) -> String {
 }
 
 fn signal_name(number: i32) -> String {
-    // The numbers that are the same on every Linux architecture that Rust's std supports, but for MIPS's SIGBUS.
+    // Linux on x86 and Arm; the few other architectures that differ get a wrong SIGBUS at worst.
     match number {
         1 => "SIGHUP".to_owned(),
         2 => "SIGINT".to_owned(),

@@ -237,6 +237,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_the_baseline_decides_about_what_a_batch_has_counted() {
+        let mut w = world(400);
+        assert!(w.see(batch("new", "/a", 20, 2, 2)).is_empty(), "two failures alone");
+        let answered_by = w.ctx.lkg.clone();
+        assert_eq!(
+            w.see(crate::signal::RequestFailure {
+                answered_by,
+                ..failure("new", "/a", 20)
+            })
+            .len(),
+            1
+        );
+    }
+
+    #[test]
     fn a_new_route_is_compared_with_the_service_and_no_baseline_with_a_limit() {
         let mut w = world(400);
         let found = w.see(batch("new", "/b", 20, 10, 10));
@@ -281,7 +296,7 @@ mod tests {
         assert_eq!(found[0].onset_ms, batch("new", "/a", 260, 0, 0).at_ms);
     }
 
-    /// Forty deploys without any fault, twelve routes each, an hour's canary of 40 requests a second.
+    /// Forty deploys without any fault: twelve routes, twelve thousand requests to the new release.
     #[test]
     fn healthy_deploys_raise_nothing() {
         let mut rng = Prng::new(7);

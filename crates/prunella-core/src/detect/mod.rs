@@ -7,8 +7,10 @@
 
 mod anomaly;
 mod client_errors;
+mod compare;
 mod crash;
 mod error_rate;
+mod group;
 mod latency;
 mod new_exception;
 mod readiness;
@@ -27,8 +29,10 @@ mod versus;
 
 pub use anomaly::{Anomaly, AnomalyKind, Score, Severity};
 pub use client_errors::ClientErrors;
+pub use compare::{CanaryComparison, Comparison, ComparisonConfig, Missing, ReleaseHistory};
 pub use crash::{Crash, backoff_ms};
 pub use error_rate::ErrorRate;
+pub use group::{Decision, GroupConfig, Grouper, SuppressReason};
 pub use latency::Latency;
 pub use new_exception::NewException;
 pub use readiness::Readiness;

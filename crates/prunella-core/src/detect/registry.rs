@@ -100,3 +100,108 @@ impl Detectors {
         all.filter(|(_, overflow)| overflow.count > 0).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{batch, failure, release};
+    use super::*;
+    use crate::detect::{AnomalyKind, Decision, Grouper};
+    use crate::signal::{ProcessExit, ReadinessFailed};
+
+    fn shop() -> Detectors {
+        Detectors::new(ServiceName::parse("shop").unwrap())
+    }
+
+    fn ctx() -> Context {
+        Context {
+            lkg: Some(release("lkg")),
+            active: Some(release("bad")),
+            canary: None,
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<&str> = shop().all.iter().map(|detector| detector.name()).collect();
+        assert_eq!(names.len(), REGISTRY.len());
+    }
+
+    /// A release that fails one route, then crashes and does not come back: several detectors, one incident.
+    fn bad_deploy(detectors: &mut Detectors) -> Vec<Anomaly> {
+        let exit = ProcessExit {
+            release: release("bad"),
+            at_ms: 1_003_000,
+            code: Some(1),
+            signal: None,
+            uptime_ms: 900,
+            expected: false,
+        };
+        let unready = ReadinessFailed {
+            release: release("bad"),
+            at_ms: 1_004_000,
+            waited_ms: 900,
+            attempts: 9,
+            was_ready: false,
+            last_answer: String::new(),
+        };
+        let signals: Vec<Signal> = vec![
+            failure("bad", "/a", 20).into(),
+            batch("bad", "/a", 20, 10, 10).into(),
+            batch("bad", "/b", 20, 10, 0).into(),
+            exit.into(),
+            unready.into(),
+        ];
+        signals
+            .iter()
+            .flat_map(|signal| detectors.observe(signal, &ctx()))
+            .collect()
+    }
+
+    #[test]
+    fn a_bad_deploy_is_one_incident_also_after_a_restart() {
+        let mut first = shop();
+        for tick in 0..20 {
+            assert!(
+                first
+                    .observe(&batch("lkg", "/a", tick, 20, 0).into(), &ctx())
+                    .is_empty()
+            );
+        }
+        let saved = serde_json::to_string(&first.snapshot().unwrap()).unwrap();
+        let mut second = shop();
+        assert!(second.restore(&serde_json::from_str(&saved).unwrap()).is_empty());
+
+        let found = bad_deploy(&mut second);
+        let kinds: Vec<AnomalyKind> = found.iter().map(|anomaly| anomaly.kind).collect();
+        assert_eq!(
+            kinds,
+            [AnomalyKind::ErrorRate, AnomalyKind::Crash, AnomalyKind::Readiness]
+        );
+        assert!(found.iter().all(|anomaly| anomaly.service.is_some()));
+        assert_eq!(
+            found,
+            bad_deploy(&mut first),
+            "a restored detector decides as the saved one does"
+        );
+
+        let mut grouper = Grouper::default();
+        let decisions: Vec<Decision> = found.iter().map(|anomaly| grouper.decide(anomaly, &ctx())).collect();
+        assert!(matches!(decisions[0], Decision::Open { .. }));
+        assert!(
+            decisions[1..]
+                .iter()
+                .all(|decision| matches!(decision, Decision::Join { .. })),
+            "{decisions:?}"
+        );
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_named_and_the_others_are_taken() {
+        let mut saved = shop().snapshot().unwrap();
+        saved.states.insert("crash".to_owned(), serde_json::json!("nonsense"));
+        saved.states.insert("gone".to_owned(), Value::Null);
+        let problems = shop().restore(&saved);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].to_string().contains("`crash`"), "{}", problems[0]);
+    }
+}

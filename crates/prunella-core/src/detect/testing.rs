@@ -98,6 +98,7 @@ pub(crate) fn failure(release_name: &str, route: &str, tick: u64) -> RequestFail
         tick,
         release: release(release_name),
         route: route.to_owned(),
+        role: Role::Primary,
         method: "GET".to_owned(),
         kind: FailureKind::Status(500),
         open: None,

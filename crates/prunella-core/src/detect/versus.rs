@@ -107,6 +107,9 @@ impl Versus {
     pub(super) fn failure(&mut self, s: Settings, failure: &RequestFailure, ctx: &Context) -> Option<Finding> {
         let now = self.begin(s, failure.at_ms, ctx);
         let decision = if ctx.is_lkg(&failure.release) {
+            if failure.role == Role::Fallback {
+                return None;
+            }
             self.roll_own(s, &failure.route, now);
             let fresh = self.own.entry(&failure.route, s.max_routes).failure(failure);
             fresh

@@ -90,12 +90,14 @@ pub struct OpenCounts {
 pub struct RequestFailure {
     /// When the failure was known, ms since the epoch.
     pub at_ms: i64,
-    /// The tick whose batch will count this failure.
+    /// The tick whose batch will count this failure; without a meaning if `open` is `None`.
     pub tick: u64,
     /// Who failed.
     pub release: ReleaseId,
     /// The route, as in [`RequestBatch::route`].
     pub route: String,
+    /// Why this release got the request.
+    pub role: Role,
     /// The request's method.
     pub method: String,
     /// How it failed.

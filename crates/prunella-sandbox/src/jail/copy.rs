@@ -1,0 +1,115 @@
+//! A private copy of a directory, where an overlay cannot be had.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+
+/// Directories deeper than this are refused, so that the copy cannot exhaust the stack.
+const MAX_DEPTH: usize = 256;
+
+/// Copies directories, files and symbolic links with permissions and times; sockets, pipes and devices are left
+/// out. Everything becomes the property of `owner`. The destination must not exist; its file system bounds the size.
+pub(super) fn tree(from: &Path, to: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    directory(from, to, owner, 0)
+}
+
+fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, depth: usize) -> io::Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(io::Error::other(format!("more than {MAX_DEPTH} nested directories")));
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            directory(&source, &target, owner, depth + 1)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&source)?, &target)?;
+            own(&target, owner)?;
+        } else if kind.is_file() {
+            file(&source, &target, owner)?;
+        } else {
+            debug_assert!(kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device());
+        }
+    }
+    let meta = fs::metadata(from)?;
+    own(to, owner)?;
+    fs::set_permissions(to, meta.permissions())?;
+    times(to, &meta)
+}
+
+fn file(from: &Path, to: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    // The tree may change while it is copied: a file that has become a link is not followed.
+    let mut source = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(from)?;
+    let meta = source.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other(format!(
+            "{} changed while it was copied",
+            from.display()
+        )));
+    }
+    let mut target = File::create_new(to)?;
+    io::copy(&mut source, &mut target)?;
+    if let Some((uid, gid)) = owner {
+        std::os::unix::fs::fchown(target.as_fd(), Some(uid), Some(gid))?;
+    }
+    // Set-user-id bits have no place in a private copy.
+    target.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o777))?;
+    times(to, &meta)
+}
+
+fn own(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match owner {
+        Some((uid, gid)) => std::os::unix::fs::lchown(path, Some(uid), Some(gid)),
+        None => Ok(()),
+    }
+}
+
+fn times(path: &Path, meta: &fs::Metadata) -> io::Result<()> {
+    let last_access = Timespec {
+        tv_sec: meta.atime(),
+        tv_nsec: meta.atime_nsec(),
+    };
+    let last_modification = Timespec {
+        tv_sec: meta.mtime(),
+        tv_nsec: meta.mtime_nsec(),
+    };
+    let times = Timestamps {
+        last_access,
+        last_modification,
+    };
+    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_same_shape_and_nothing_special() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::create_dir_all(from.join("a/b")).unwrap();
+        fs::write(from.join("a/run"), "x").unwrap();
+        fs::set_permissions(from.join("a/run"), fs::Permissions::from_mode(0o4751)).unwrap();
+        symlink("/etc/shadow", from.join("a/link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(from.join("a/socket")).unwrap();
+
+        tree(&from, &to, None).unwrap();
+        assert!(to.join("a/b").is_dir());
+        let meta = fs::metadata(to.join("a/run")).unwrap();
+        assert_eq!(meta.mode() & 0o7777, 0o751);
+        assert_eq!(meta.mtime(), fs::metadata(from.join("a/run")).unwrap().mtime());
+        assert_eq!(fs::read_link(to.join("a/link")).unwrap(), Path::new("/etc/shadow"));
+        assert!(fs::symlink_metadata(to.join("a/socket")).is_err());
+        assert!(tree(&from, &to, None).is_err(), "an existing destination is refused");
+    }
+}
