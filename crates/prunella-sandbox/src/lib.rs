@@ -23,6 +23,7 @@ mod limits;
 mod native;
 mod report;
 mod spec;
+mod toolchain;
 mod wire;
 
 pub use backend::{Backend, CancelToken, native, run};
@@ -34,3 +35,4 @@ pub use limits::Limits;
 pub use native::{Launcher, Native};
 pub use report::{Exit, Output, Report};
 pub use spec::{ExtraFd, JailSpec, Mount, MountKind, Network, Priority, System};
+pub use toolchain::find_toolchain;

@@ -201,7 +201,7 @@ pub struct JailSpec {
     pub mounts: Vec<Mount>,
     /// How the root is made.
     pub system: System,
-    /// Further read-only directories or files, at their own paths. A path that does
+    /// Further read-only directories or files, at their own paths (see [`crate::find_toolchain`]). A path that does
     /// not exist is an error.
     pub toolchains: Vec<PathBuf>,
     /// What the network is.

@@ -342,6 +342,9 @@ mod tests {
             "{overflow:?}"
         );
         assert!(w.detector.snapshot().unwrap().to_string().len() < 400_000);
+        w.ctx.lkg = None;
+        w.see(batch("new", "/a", 21, 1, 0));
+        assert_eq!(w.detector.overflows(), overflow, "counts outlive the tables");
     }
 
     #[test]

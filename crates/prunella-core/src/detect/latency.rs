@@ -44,6 +44,8 @@ struct State {
     past: Bounded<LatencyHistogram>,
     trials: VecDeque<Trial>,
     trials_dropped: u64,
+    /// Overflows of tables that are gone.
+    overflowed: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +92,10 @@ impl State {
         trial.observe(batch, now)
     }
 
+    fn overflowing(&self) -> u64 {
+        self.trials.iter().map(|trial| trial.routes.overflow()).sum()
+    }
+
     fn accept(&mut self, lkg: Option<ReleaseId>) {
         let accepted = lkg
             .as_ref()
@@ -102,6 +108,7 @@ impl State {
                 past.merge(&seen.seen);
             }
         }
+        self.overflowed = self.overflowed.saturating_add(self.overflowing());
         self.trials.clear();
         self.lkg = lkg;
     }
@@ -124,7 +131,8 @@ impl State {
             .position(|trial| trial.release == *release)
             .unwrap_or_else(|| {
                 if self.trials.len() == MAX_TRIALS {
-                    self.trials.pop_front();
+                    let oldest = self.trials.pop_front().map_or(0, |trial| trial.routes.overflow());
+                    self.overflowed = self.overflowed.saturating_add(oldest);
                     self.trials_dropped += 1;
                 }
                 self.trials.push_back(Trial {
@@ -220,7 +228,7 @@ impl Detector for Latency {
     }
 
     fn overflows(&self) -> Vec<Overflow> {
-        let routes: u64 = self.0.trials.iter().map(|trial| trial.routes.overflow()).sum();
+        let routes = self.0.overflowed.saturating_add(self.0.overflowing());
         vec![
             Overflow {
                 limit: "routes",

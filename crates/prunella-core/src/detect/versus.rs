@@ -73,6 +73,8 @@ pub(super) struct Versus {
     own_tested: u32,
     trials: VecDeque<Trial>,
     trials_dropped: u64,
+    /// Overflows of tables that are gone.
+    overflowed: u64,
 }
 
 impl Versus {
@@ -127,8 +129,7 @@ impl Versus {
 
     /// Which limits were hit.
     pub(super) fn overflows(&self) -> Vec<Overflow> {
-        let trials: u64 = self.trials.iter().map(|trial| trial.routes.overflow()).sum();
-        let routes = self.own.overflow().saturating_add(trials);
+        let routes = self.overflowed.saturating_add(self.overflowing());
         vec![
             Overflow {
                 limit: "routes",
@@ -141,6 +142,12 @@ impl Versus {
         ]
     }
 
+    fn overflowing(&self) -> u64 {
+        self.trials.iter().fold(self.own.overflow(), |sum, trial| {
+            sum.saturating_add(trial.routes.overflow())
+        })
+    }
+
     fn begin(&mut self, s: Settings, at_ms: i64, ctx: &Context) -> u64 {
         if self.lkg != ctx.lkg {
             self.accept(s, ctx.lkg.clone());
@@ -150,6 +157,7 @@ impl Versus {
 
     /// Another release is the last-known-good one: what it did is now the past, and all tests begin again.
     fn accept(&mut self, s: Settings, lkg: Option<ReleaseId>) {
+        self.overflowed = self.overflowed.saturating_add(self.overflowing());
         self.past = self.past_and_window(s);
         self.own = Bounded::default();
         self.own_tested = 0;
@@ -187,7 +195,8 @@ impl Versus {
             .position(|trial| trial.release == *release)
             .unwrap_or_else(|| {
                 if self.trials.len() == MAX_TRIALS {
-                    self.trials.pop_front();
+                    let oldest = self.trials.pop_front().map_or(0, |trial| trial.routes.overflow());
+                    self.overflowed = self.overflowed.saturating_add(oldest);
                     self.trials_dropped += 1;
                 }
                 self.trials

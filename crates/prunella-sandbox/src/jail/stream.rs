@@ -15,6 +15,8 @@ pub(super) struct Stream {
     half: usize,
     total: u64,
     dropped: u64,
+    /// Reused, so that looking costs nothing where there is nothing to read.
+    buffer: Vec<u8>,
 }
 
 impl Stream {
@@ -36,6 +38,7 @@ impl Stream {
             half,
             total: 0,
             dropped: 0,
+            buffer: vec![0; 64 << 10],
         }
     }
 
@@ -52,17 +55,18 @@ impl Stream {
     /// Takes what is there now, at most a few pipe buffers so that a flood cannot keep the supervisor from its
     /// other duties.
     pub(super) fn drain(&mut self) {
-        let mut buffer = [0_u8; 64 << 10];
+        let mut buffer = std::mem::take(&mut self.buffer);
         for _ in 0..16 {
-            let Some(fd) = &self.fd else { return };
-            match rustix::io::read(fd.as_fd(), &mut buffer) {
+            let Some(fd) = &self.fd else { break };
+            match rustix::io::read(fd.as_fd(), &mut buffer[..]) {
                 Ok(0) => self.fd = None,
                 Ok(n) => self.take(&buffer[..n]),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return,
+                Err(rustix::io::Errno::AGAIN) => break,
                 Err(_) => self.fd = None,
             }
         }
+        self.buffer = buffer;
     }
 
     fn take(&mut self, mut bytes: &[u8]) {

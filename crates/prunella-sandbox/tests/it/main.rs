@@ -8,3 +8,4 @@ mod lifecycle;
 mod limits;
 mod network;
 mod results;
+mod toolchains;
