@@ -120,24 +120,44 @@ const COMMON: &[&str] = &[
 ];
 const MAX_WORD: usize = 64;
 
+/// Those of the wanted words that a text has. Reads long texts without remembering all their words.
+pub(super) fn words_among(text: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    each_word(text, |word| {
+        if wanted.contains(word) && !found.contains(word) {
+            found.insert(word.to_owned());
+        }
+    });
+    found
+}
+
 /// The words of a text, in the order of first appearance, each once.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
+    each_word(text, |word| {
+        if COMMON.binary_search(&word).is_err() && seen.insert(word.to_owned()) {
+            found.push(word.to_owned());
+        }
+    });
+    found
+}
+
+fn each_word(text: &str, mut seen: impl FnMut(&str)) {
+    let mut lower = String::new();
     for token in text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
         let whole = token.trim_matches(['_', '-']);
         let parts = pieces(whole);
+        let parts = parts.iter().copied().filter(|part| *part != whole);
         for word in std::iter::once(whole).chain(parts) {
             if word.len() > MAX_WORD || word.chars().filter(|c| c.is_alphabetic()).count() < 3 {
                 continue;
             }
-            let word = word.to_lowercase();
-            if COMMON.binary_search(&word.as_str()).is_err() && seen.insert(word.clone()) {
-                found.push(word);
-            }
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            seen(&lower);
         }
     }
-    found
 }
 
 /// `snake_case`, `kebab-case` and `camelCase` in their parts.

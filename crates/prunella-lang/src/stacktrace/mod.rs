@@ -10,6 +10,7 @@ use prunella_core::signal::Exception;
 mod ansi;
 mod assembler;
 mod json;
+mod lines;
 mod paths;
 mod severity;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A private copy of a directory, where an overlay cannot be had.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -12,12 +12,13 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 const MAX_DEPTH: usize = 256;
 
 /// Copies directories, files and symbolic links with permissions and times; sockets, pipes and devices are left
-/// out. Everything becomes the property of `owner`. The destination must not exist; its file system bounds the size.
-pub(super) fn tree(from: &Path, to: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-    directory(from, to, owner, 0)
+/// out. Everything becomes the property of `owner`. The destination must not exist. `budget` is how many bytes may be
+/// copied, and what is left of them afterwards.
+pub(super) fn tree(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64) -> io::Result<()> {
+    directory(from, to, owner, budget, 0)
 }
 
-fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, depth: usize) -> io::Result<()> {
+fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64, depth: usize) -> io::Result<()> {
     if depth > MAX_DEPTH {
         return Err(io::Error::other(format!("more than {MAX_DEPTH} nested directories")));
     }
@@ -27,12 +28,12 @@ fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, depth: usize) ->
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            directory(&source, &target, owner, depth + 1)?;
+            directory(&source, &target, owner, budget, depth + 1)?;
         } else if kind.is_symlink() {
             symlink(fs::read_link(&source)?, &target)?;
             own(&target, owner)?;
         } else if kind.is_file() {
-            file(&source, &target, owner)?;
+            file(&source, &target, owner, budget)?;
         } else {
             debug_assert!(kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device());
         }
@@ -43,7 +44,7 @@ fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, depth: usize) ->
     times(to, &meta)
 }
 
-fn file(from: &Path, to: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+fn file(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64) -> io::Result<()> {
     // The tree may change while it is copied: a file that has become a link is not followed.
     let mut source = fs::OpenOptions::new()
         .read(true)
@@ -57,7 +58,13 @@ fn file(from: &Path, to: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
         )));
     }
     let mut target = File::create_new(to)?;
-    io::copy(&mut source, &mut target)?;
+    let copied = io::copy(&mut source.by_ref().take(budget.saturating_add(1)), &mut target)?;
+    *budget = budget.checked_sub(copied).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the tree is larger than limits.scratch_bytes",
+        )
+    })?;
     if let Some((uid, gid)) = owner {
         std::os::unix::fs::fchown(target.as_fd(), Some(uid), Some(gid))?;
     }
@@ -103,13 +110,18 @@ mod tests {
         symlink("/etc/shadow", from.join("a/link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(from.join("a/socket")).unwrap();
 
-        tree(&from, &to, None).unwrap();
+        tree(&from, &to, None, &mut 100).unwrap();
         assert!(to.join("a/b").is_dir());
         let meta = fs::metadata(to.join("a/run")).unwrap();
         assert_eq!(meta.mode() & 0o7777, 0o751);
         assert_eq!(meta.mtime(), fs::metadata(from.join("a/run")).unwrap().mtime());
         assert_eq!(fs::read_link(to.join("a/link")).unwrap(), Path::new("/etc/shadow"));
         assert!(fs::symlink_metadata(to.join("a/socket")).is_err());
-        assert!(tree(&from, &to, None).is_err(), "an existing destination is refused");
+        assert!(
+            tree(&from, &to, None, &mut 100).is_err(),
+            "an existing destination is refused"
+        );
+        let full = tree(&from, &dir.path().join("other"), None, &mut 0).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
     }
 }

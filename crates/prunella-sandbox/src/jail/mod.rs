@@ -2,14 +2,17 @@
 
 mod caps;
 mod cgroup;
+mod confined;
 mod copy;
 mod identity;
 mod init;
 mod landlock;
+mod lease;
 mod net;
 mod payload;
 mod probe;
 mod rlimits;
+mod room;
 mod rootfs;
 mod seccomp;
 mod start;

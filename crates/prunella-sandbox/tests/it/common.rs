@@ -22,7 +22,7 @@ pub(crate) fn backends() -> Vec<(String, Box<dyn Backend>)> {
     let mut found: Vec<(String, Box<dyn Backend>)> = Vec::new();
     let best = Native::new(launcher()).probe().clone();
     println!("native offers tier {}; {}", best.tier, best.missing());
-    for tier in [Tier::A, Tier::B] {
+    for tier in [Tier::A, Tier::B, Tier::C] {
         if tier >= best.tier {
             found.push((
                 format!("native {tier}"),

@@ -77,7 +77,7 @@ const ATTEMPTS: &[(&str, Told<'static>)] = &[
     ("packet-socket", Nothing),
     ("vsock", Nothing),
     ("inherited-descriptors", Nothing),
-    ("environment", Text("HOME,LANG,PATH")),
+    ("environment", Text("HOME,LANG,PATH,TMPDIR")),
     ("raise-limits", Nothing),
     ("git-hook", Nothing),
     ("leave-cgroup", Nothing),

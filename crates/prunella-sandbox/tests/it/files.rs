@@ -11,8 +11,8 @@ fn an_overlay_is_private_and_writable() {
         let work = tree();
         std::fs::create_dir(work.path().join("dir")).unwrap();
         std::fs::write(work.path().join("dir/old"), "old").unwrap();
-        let script = "echo after > /work/file && rm -r /work/dir && mkdir /work/dir && touch /work/dir/new \
-                      && ls /work/dir && cat /work/file";
+        let script = "echo after > file && rm -r dir && mkdir dir && touch dir/new \
+                      && ls dir && cat file";
         let mut spec = inside(work.path(), &[]);
         spec.argv = vec!["/bin/sh".into(), "-c".into(), script.into()];
         let report = run_on(&*backend, &spec);

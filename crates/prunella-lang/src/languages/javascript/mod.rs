@@ -3,12 +3,14 @@
 use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
+use crate::project::ProjectDetector;
 use crate::stacktrace::TraceFormat;
 use crate::testreport::ReportFormat;
 
 mod jest;
 mod mocha;
 mod node_spec;
+mod project;
 mod trace;
 
 embedded_data!(DATA);
@@ -31,5 +33,9 @@ impl LanguagePack for JavaScript {
 
     fn reports(&self) -> &'static [&'static dyn ReportFormat] {
         &[&jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
+    }
+
+    fn project(&self) -> &'static dyn ProjectDetector {
+        &project::Detector
     }
 }
