@@ -278,6 +278,15 @@ fn suite(suite: Option<&SuiteComparison>) -> GateResult {
     }
 }
 
+impl SuiteComparison {
+    /// What the suite lost, as a sentence; `None` if nothing was lost.
+    #[must_use]
+    pub fn regression(&self) -> Option<String> {
+        let gate = suite(Some(self));
+        (gate.status != GateStatus::Passed).then_some(gate.why)
+    }
+}
+
 fn compare_exits(name: &str, suite: &SuiteComparison) -> GateResult {
     match (suite.before.is_green(), suite.after.is_green()) {
         (_, true) => gate(name, GateStatus::Passed, format!("`{}` passes", suite.command)),

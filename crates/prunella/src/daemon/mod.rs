@@ -83,6 +83,7 @@ struct Daemon {
     effects: JoinSet<Done>,
     in_flight: BTreeSet<String>,
     signals: mpsc::Sender<Signal>,
+    cancel: prunella_sandbox::CancelToken,
     reporter: Reporter,
     stopping: bool,
     failure: Option<String>,
@@ -188,6 +189,7 @@ impl Daemon {
         }
         self.reporter.say("stopping", "stopping the service and the gateway");
         self.stopping = true;
+        self.cancel_steps();
         self.effects.abort_all();
         self.in_flight.clear();
     }

@@ -52,6 +52,7 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
         running: BTreeMap::new(),
         prepared: std::collections::BTreeSet::new(),
         routed: None,
+        cancel: prunella_sandbox::CancelToken::new(),
         reporter: Reporter { json: options.json },
         stopping: false,
         failure: None,
@@ -122,8 +123,9 @@ impl Daemon {
     /// Asks for the newest commit, unless it runs already or must not come back.
     async fn first_release(&mut self) -> miette::Result<()> {
         let head = self.repo.head().map_err(|e| miette!("{e}"))?;
-        if let Some(dirt) = self.repo.is_dirty().map_err(|e| miette!("{e}"))? {
-            self.reporter.say("note", &format!("{dirt}: only commits are deployed"));
+        let dirt = self.repo.is_dirty().map_err(|e| miette!("{e}"))?;
+        if dirt.is_dirty() {
+            self.reporter.say("note", &format!("the work tree has changes ({}): only commits are deployed", dirt.examples.join(", ")));
         }
         let service = &self.journal.world().service;
         let newest = service.order.iter().rev().filter_map(|id| service.releases.get(id)).find(|r| r.is_live());

@@ -102,6 +102,13 @@ impl Lab {
         done
     }
 
+    /// The trials of this commit's tree so far.
+    #[must_use]
+    pub fn known(&self, commit: &CommitId) -> Vec<Trial> {
+        let tree = self.checkouts.repo().tree_of(commit).ok();
+        tree.and_then(|t| self.known.get(t.as_str())).cloned().unwrap_or_default()
+    }
+
     /// One fresh trial.
     pub fn trial(&mut self, commit: &CommitId) -> Trial {
         let requests: Vec<ProbeRequest> =

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod diagnose;
 pub mod publish;
 pub mod repair;
+pub mod shrink;
 pub mod verify;
 
 use std::path::PathBuf;
