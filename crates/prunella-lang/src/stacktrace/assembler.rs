@@ -350,6 +350,7 @@ fn is_headline(body: &str) -> bool {
     severity_of(body).is_some_and(|severity| severity >= Severity::Warn)
         || [
             "Exception ",
+            "Error handling request",
             "Task exception was never",
             "Internal Server Error",
             "Uncaught ",

@@ -9,11 +9,11 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::bubble::Bubble;
 use super::identity::Identity;
 use super::landlock::Grant;
-use super::payload::{Command, Fds};
+use super::payload::{Command, Fds, Fence};
 use super::room::Room;
-use super::seccomp::Sockets;
 use super::status::{Status, Teller};
 use super::sys::{self, Forked};
 use super::{copy, tally};
@@ -24,6 +24,9 @@ pub(super) struct Head<'a> {
     pub(super) spec: &'a JailSpec,
     pub(super) identity: Identity,
     pub(super) room: &'a Room,
+    /// Bubblewrap, where that builds the jail.
+    pub(super) wrapper: Option<&'a Path>,
+    pub(super) bubble: Option<Bubble>,
     pub(super) teller: Teller,
     pub(super) go: OwnedFd,
     pub(super) fds: Fds,
@@ -48,19 +51,29 @@ impl Head<'_> {
             .map_err(std::io::Error::from)
             .and_then(|go| std::fs::File::from(go).read_exact(&mut byte))
             .map_err(step("wait for the supervisor"))?;
-        let places = self.make_places()?;
-        let spec = places.rewrite(self.spec);
+        let mut places = self.make_places()?;
+        let rewritten;
+        let (spec, fence) = match self.wrapper {
+            None => {
+                rewritten = places.rewrite(self.spec);
+                (&rewritten, Fence::Landlock(std::mem::take(&mut places.grants)))
+            }
+            Some(program) => {
+                let owner = (self.identity.uid(), self.identity.gid());
+                let sources: Vec<PathBuf> = places.of_mounts().cloned().collect();
+                let mut bubble = Bubble::new(program, self.spec, self.room, &sources, owner)?;
+                self.fds.extra.append(&mut bubble.fds);
+                (self.spec, Fence::Bubblewrap(self.bubble.insert(bubble)))
+            }
+        };
+        // The kernel counts all processes of the user.
+        let counted = tally::threads_of(self.identity.uid());
+        let processes = spec.limits.processes.saturating_add(counted);
         let command = Command {
-            spec: &spec,
+            spec,
             identity: self.identity,
-            sockets: Sockets::Pairs,
-            grants: places.grants,
-            // The kernel counts all processes of the user.
-            processes: spec
-                .limits
-                .processes
-                .saturating_add(tally::threads_of(self.identity.uid())),
-            landlock_or_nothing: true,
+            fence,
+            processes,
         };
         match sys::fork(0, None).map_err(step("start the command"))? {
             Forked::Child => {
@@ -118,15 +131,35 @@ impl Head<'_> {
             match sys::wait(-1, 0) {
                 Ok(Some(done)) if done.pid == command => {
                     let left = kill_below();
-                    return self.teller.tell(&Status::Ended {
-                        status: done.status,
-                        left,
-                    });
+                    return self.tell_end(done.status, left);
                 }
                 Ok(_) => {}
                 Err(error) => return self.teller.fail(SandboxError::setup("wait for the command", error)),
             }
         }
+    }
+
+    fn tell_end(&mut self, status: libc::c_int, left: u32) {
+        let status = match self.bubble.take() {
+            None => status,
+            // A signal to bubblewrap itself comes from the limits or from the supervisor.
+            Some(bubble) if libc::WIFSIGNALED(status) || bubble.reached_the_command() => unwrapped(status),
+            Some(_) => {
+                let why = "bubblewrap could not build the jail or start the command";
+                return self.teller.fail(SandboxError::setup("bubblewrap", why));
+            }
+        };
+        self.teller.tell(&Status::Ended { status, left });
+    }
+}
+
+/// What a shell and bubblewrap make of a signal: 128 and its number become an end by that signal again.
+fn unwrapped(status: libc::c_int) -> libc::c_int {
+    let code = libc::WEXITSTATUS(status);
+    if libc::WIFEXITED(status) && (129..=192).contains(&code) {
+        code - 128
+    } else {
+        status
     }
 }
 
@@ -161,6 +194,9 @@ pub(super) fn kill(pid: libc::pid_t) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
+
+/// `/tmp`, `/var/tmp` and the home directory come first among the places.
+const SYSTEM_PLACES: usize = 3;
 
 /// Where things truly are, and what may be done with them.
 struct Places {
@@ -205,6 +241,11 @@ impl Places {
             (spec.system.home.clone(), room.path("home")),
         ];
         Self { moved, grants }
+    }
+
+    /// The true sources of the mounts, in their order; the system's own places come before them.
+    fn of_mounts(&self) -> impl Iterator<Item = &PathBuf> {
+        self.moved.iter().skip(SYSTEM_PLACES).map(|(_, place)| place)
     }
 
     fn rewrite(&self, spec: &JailSpec) -> JailSpec {

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use super::bubble::Bubble;
 use super::identity::Identity;
 use super::landlock::{self, Grant};
 use super::seccomp::{self, Sockets};
@@ -56,17 +57,23 @@ fn lift(fd: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?)
 }
 
+/// What keeps the command in, beside its lack of rights.
+pub(super) enum Fence<'a> {
+    /// Namespaces and mounts; Landlock with these grants and seccomp behind them.
+    Mounts(Vec<(PathBuf, Grant)>),
+    /// Landlock with these grants, which then must hold, and seccomp without sockets.
+    Landlock(Vec<(PathBuf, Grant)>),
+    /// Bubblewrap makes what is needed.
+    Bubblewrap(&'a Bubble),
+}
+
 /// The command and the fences around it.
 pub(super) struct Command<'a> {
     pub(super) spec: &'a JailSpec,
     pub(super) identity: Identity,
-    pub(super) sockets: Sockets,
-    /// For Landlock.
-    pub(super) grants: Vec<(PathBuf, Grant)>,
+    pub(super) fence: Fence<'a>,
     /// For `RLIMIT_NPROC`, with those that the kernel counts but that are not the command's.
     pub(super) processes: u32,
-    /// Whether Landlock is the only fence around files: then it must hold.
-    pub(super) landlock_or_nothing: bool,
 }
 
 impl<'a> Command<'a> {
@@ -75,14 +82,11 @@ impl<'a> Command<'a> {
         // Not root: process 1 is counted in the same user namespace. Root: the command has one of its own.
         let init = u32::from(matches!(identity, Identity::UserNamespace { .. }));
         let processes = spec.limits.processes.saturating_add(init);
-        let (sockets, grants) = (Sockets::Contained, grants(spec));
         Self {
             spec,
             identity,
-            sockets,
-            grants,
+            fence: Fence::Mounts(grants(spec)),
             processes,
-            landlock_or_nothing: false,
         }
     }
 
@@ -103,7 +107,6 @@ impl<'a> Command<'a> {
     fn exec(&self, fds: &Fds) -> Result<SandboxError, SandboxError> {
         let spec = self.spec;
         let step = |name: &'static str| move |error: io::Error| SandboxError::setup(name, error);
-        let programs = seccomp::programs(self.sockets)?;
         let strings = Strings::new(spec)?;
         rustix::process::setsid().map_err(|e| SandboxError::setup("start a session", e))?;
         // Pid 1 must not be looked into, this copy of it may: nothing hostile exists yet, and the id maps and the
@@ -113,14 +116,21 @@ impl<'a> Command<'a> {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         fds.place().map_err(step("place descriptors"))?;
         lower_priority(spec.priority);
-        leave_rights(self.identity).map_err(step("drop privileges"))?;
+        let wrapped = matches!(self.fence, Fence::Bubblewrap(_));
+        leave_rights(self.identity, !wrapped).map_err(step("drop privileges"))?;
         rlimits::set(&spec.limits, self.processes).map_err(step("set limits"))?;
+        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(step("set no_new_privs"))?;
+        let (grants, sockets) = match &self.fence {
+            Fence::Bubblewrap(bubble) => return Ok(bubble.exec(&spec.argv)),
+            Fence::Mounts(grants) => (grants, Sockets::Contained),
+            Fence::Landlock(grants) => (grants, Sockets::Pairs),
+        };
         std::env::set_current_dir(&spec.cwd)
             .map_err(|e| SandboxError::setup(format!("enter {}", spec.cwd.display()), e))?;
-        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(step("set no_new_privs"))?;
-        let grants = self.grants.iter().map(|(path, grant)| (path.as_path(), *grant));
-        let enforced = landlock::restrict(grants, self.sockets == Sockets::Pairs)?;
-        if self.landlock_or_nothing && !enforced {
+        let programs = seccomp::programs(sockets)?;
+        let grants = grants.iter().map(|(path, grant)| (path.as_path(), *grant));
+        let enforced = landlock::restrict(grants, sockets == Sockets::Pairs)?;
+        if sockets == Sockets::Pairs && !enforced {
             return Err(SandboxError::setup("landlock", "the kernel does not enforce it"));
         }
         seccomp::load(&programs)?;
@@ -128,15 +138,15 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Becomes the jail's user without any capability, in a user namespace of its own where that is possible: there
-/// the number of processes is counted apart from the user's others.
-fn leave_rights(identity: Identity) -> io::Result<()> {
+/// Becomes the jail's user without any capability; where `apart`, in a user namespace of its own if that is possible:
+/// there the number of processes is counted apart from the user's others.
+fn leave_rights(identity: Identity, apart: bool) -> io::Result<()> {
     if let Identity::Dropped { uid, gid, .. } = identity {
         caps::empty_bounding_set();
         caps::become_user(uid, gid)?;
         // The change of user has made /proc/self root's.
         sys::prctl(libc::PR_SET_DUMPABLE, 1)?;
-        if sys::unshare(libc::CLONE_NEWUSER).is_ok() {
+        if apart && sys::unshare(libc::CLONE_NEWUSER).is_ok() {
             userns::write_maps("self", (uid, gid), (uid, gid))?;
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use super::supervise::Order;
 use super::{cgroup, landlock, supervise};
 use crate::{Capabilities, Exit, JailSpec, Layer, Limits, Mount, SandboxError, Tier};
 
@@ -66,7 +67,15 @@ fn trial_run(tier: Tier) -> Result<Vec<String>, SandboxError> {
     let tree = Scrap::new().map_err(|e| SandboxError::setup("make a directory for the probe", e))?;
     spec.mounts.push(Mount::overlay(&tree.0, "/probe"));
     let (caller, _open) = UnixStream::pair().map_err(|e| SandboxError::setup("probe", e))?;
-    let (summary, _) = supervise::run(&spec, tier, Vec::new(), &caller)?;
+    let (summary, _) = supervise::run(
+        &Order {
+            spec: &spec,
+            tier,
+            bubblewrap: None,
+        },
+        Vec::new(),
+        &caller,
+    )?;
     match summary.exit {
         Exit::Exited(0) => Ok(summary.notes),
         other => Err(SandboxError::setup("probe", format!("a trial ended with {other:?}"))),

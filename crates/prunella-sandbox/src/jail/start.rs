@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use super::cgroup::Cgroup;
 use super::confined::Head;
@@ -33,6 +34,8 @@ pub(super) struct Around<'a> {
     pub(super) cgroup: Option<&'a Cgroup>,
     /// Tier C, without namespaces.
     pub(super) room: Option<&'a Room>,
+    /// Bubblewrap, where that builds the jail; needs a room as well.
+    pub(super) wrapper: Option<&'a Path>,
 }
 
 /// Starts `spec`. The command does not run before the limits are in force.
@@ -67,6 +70,8 @@ pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, around: &Around<'_>) -
                     spec,
                     identity,
                     room,
+                    wrapper: around.wrapper,
+                    bubble: None,
                     teller,
                     go: go.0,
                     fds,

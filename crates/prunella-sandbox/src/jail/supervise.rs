@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
@@ -23,21 +24,29 @@ const SHARE: u32 = 10;
 /// How long killed processes may take to die; longer means that the kernel hangs.
 const DYING: Duration = Duration::from_secs(30);
 
+/// What the caller asks for.
+pub(super) struct Order<'a> {
+    pub(super) spec: &'a JailSpec,
+    pub(super) tier: Tier,
+    /// Bubblewrap, where that builds the jail.
+    pub(super) bubblewrap: Option<&'a Path>,
+}
+
 /// Runs and answers with the summary and the two outputs.
 pub(super) fn run(
-    spec: &JailSpec,
-    tier: Tier,
+    order: &Order<'_>,
     extra: Vec<OwnedFd>,
     caller: &UnixStream,
 ) -> Result<(Summary, [Output; 2]), SandboxError> {
+    let spec = order.spec;
     if extra.len() != spec.extra_fds.len() {
         return Err(SandboxError::InvalidSpec(
             "extra_fds: a descriptor did not arrive".into(),
         ));
     }
     let mut notes = Vec::new();
-    let (tier, cgroup) = group(spec, tier, &mut notes)?;
-    let confined = tier == Tier::C;
+    let (tier, cgroup) = group(spec, order.tier, &mut notes)?;
+    let confined = tier == Tier::C || order.bubblewrap.is_some();
     let identity = if confined {
         Identity::without_namespaces()
     } else {
@@ -49,6 +58,7 @@ pub(super) fn run(
         identity,
         cgroup: cgroup.as_ref(),
         room: room.as_ref(),
+        wrapper: order.bubblewrap,
     };
     let started = start::start(spec, extra, &around)?;
     let watch = Watch::new(spec, started, cgroup, begun, notes).map_err(|e| SandboxError::setup("watch", e))?;

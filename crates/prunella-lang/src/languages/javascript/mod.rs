@@ -12,6 +12,7 @@ mod mocha;
 mod node_spec;
 mod project;
 mod trace;
+mod vitest;
 
 embedded_data!(DATA);
 
@@ -32,7 +33,7 @@ impl LanguagePack for JavaScript {
     }
 
     fn reports(&self) -> &'static [&'static dyn ReportFormat] {
-        &[&jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
+        &[&vitest::Vitest, &jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
     }
 
     fn project(&self) -> &'static dyn ProjectDetector {

@@ -107,9 +107,11 @@ fn fastapi_in_a_src_layout_with_uv() {
     let alternative = found.build.alternatives()[0].value.deps_command.as_deref();
     assert_eq!(
         alternative,
-        Some("python3 -m venv .venv && .venv/bin/python -m pip install . --group dev")
+        Some(
+            "python3 -m venv .venv && .venv/bin/python -m pip install 'pip>=25.1' && .venv/bin/python -m pip install . --group dev"
+        )
     );
-    assert_eq!(best_test(&found), ".venv/bin/python -m pytest -v");
+    assert_eq!(best_test(&found), ".venv/bin/python -m pytest -vv");
     assert_eq!(
         found.readiness.best().map(|guess| guess.value.as_str()),
         Some("/health")

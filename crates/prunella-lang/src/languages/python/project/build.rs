@@ -167,7 +167,18 @@ pub(super) fn detect(project: &Project, tree: &Tree<'_>, guess: &mut ProjectGues
         } else {
             Confidence::Low
         };
-        let command = format!("{install} {}{}{extra}", target(project), groups(project));
+        let groups = groups(project);
+        let newer = if groups.is_empty() {
+            String::new()
+        } else {
+            format!("{install} 'pip>=25.1' && ")
+        };
+        let install = if groups.is_empty() {
+            install
+        } else {
+            ".venv/bin/python -m pip install"
+        };
+        let command = format!("{newer}{install} {}{groups}{extra}", target(project));
         add(
             guess,
             command,

@@ -15,6 +15,8 @@ static IMPORTS_PYTEST: LazyLock<Regex> = LazyLock::new(|| {
 });
 static IMPORTS_UNITTEST: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?m)^\s*(?:import|from) (?:unittest|django\.test)\b").expect("a constant pattern"));
+static QUIET: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"addopts\s*=[^\n]*(?:\s|[\x22'])-q").expect("a constant pattern"));
 /// Test files that are looked into.
 const MAX_TEST_FILES: usize = 40;
 
@@ -52,6 +54,14 @@ fn configured(tree: &Tree<'_>, pyproject: &Table) -> Option<&'static str> {
     })
 }
 
+fn is_quiet(tree: &Tree<'_>) -> bool {
+    let files = ["pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg"];
+    files
+        .iter()
+        .filter_map(|file| tree.read(file))
+        .any(|text| QUIET.is_match(&text))
+}
+
 pub(super) fn detect(project: &Project, tree: &Tree<'_>, guess: &mut ProjectGuess) {
     let python = project.python();
     let mut add = |command: String, confidence: Confidence, why: &str| {
@@ -64,7 +74,9 @@ pub(super) fn detect(project: &Project, tree: &Tree<'_>, guess: &mut ProjectGues
             why,
         );
     };
-    let pytest = format!("{python} -m pytest -v");
+    // Configured options may say -q; the report needs the names of passing tests all the same.
+    let verbose = if is_quiet(tree) { "-vv" } else { "-v" };
+    let pytest = format!("{python} -m pytest {verbose}");
     if let Some(why) = configured(tree, &project.pyproject) {
         add(pytest.clone(), Confidence::High, why);
     }
