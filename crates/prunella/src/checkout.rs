@@ -9,10 +9,11 @@ use prunella_core::id::CommitId;
 use prunella_sandbox::{CancelToken, Network};
 
 use crate::config::Config;
-use crate::deps::{Deps, DepsConfig};
+use crate::deps::{BuildLimits, CacheLimits, Deps, DepsConfig, Strategy};
 use crate::experiment::cell::Cell;
 use crate::git::Repo;
 use crate::home::Home;
+use crate::supervise::base_env;
 
 /// How long a build may take if the configuration does not say.
 const BUILD: Duration = Duration::from_secs(600);
@@ -124,9 +125,19 @@ impl Checkouts {
     }
 
     fn install(&self, dir: &Path) -> Result<(), CheckoutError> {
-        if let Some(config) = DepsConfig::of(&self.config) {
-            Deps::new(self.home.deps(), &self.config).prepare(dir, &config)?;
-        }
+        let build = &self.config.build;
+        let Some(command) = &build.deps else { return Ok(()) };
+        let config = DepsConfig {
+            command: command.line(),
+            outputs: build.outputs.clone(),
+            lockfiles: build.lockfiles.clone(),
+            strategy: Strategy::Link,
+            env: Vec::new(),
+            timeout: build.timeout.map_or(BUILD, |t| t.0),
+            limits: BuildLimits::default(),
+        };
+        let deps = Deps::new(self.home.deps(), prunella_sandbox::native(), base_env(), CacheLimits::default());
+        deps.prepare(dir, &config, &CancelToken::new())?;
         Ok(())
     }
 

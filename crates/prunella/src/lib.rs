@@ -6,6 +6,7 @@
 pub mod checkout;
 pub mod clock;
 pub mod config;
+pub mod copy;
 pub mod daemon;
 pub mod deps;
 pub mod diffs;

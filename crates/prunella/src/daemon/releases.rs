@@ -90,7 +90,8 @@ impl Starter {
         let process = self.supervisor.start(spec).await.map_err(|e| build(&e))?;
         let addr = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let timeout = self.config.ready.timeout.0;
-        match wait_ready(&self.readiness()?, addr, timeout, &process).await {
+        let asked = addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        match wait_ready(&self.readiness()?, asked, timeout, &process).await {
             Ok(_) => {
                 drop(lease);
                 Ok(Started { process, addr })

@@ -3,7 +3,7 @@
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location, Match, Seen};
 use prunella_core::signal::Exception;
 use prunella_core::verify::Trial;
-use prunella_lang::stacktrace::{Assembler, PathMapper};
+use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 
 use super::probe_wire::{ProbeAnswer, ProbeReply, ProbeResult};
 use super::reproduction::{Reproduction, Symptom};
@@ -25,12 +25,12 @@ pub fn read(reproduction: &Reproduction, seen: &ProbeResult, root: &str, good_cl
 /// The exceptions in these lines of output.
 #[must_use]
 pub fn exceptions(lines: &[String], root: &str) -> Vec<Exception> {
-    let mut assembler = Assembler::new(PathMapper::new([root]));
+    let mut assembler = Assembler::new(PathMapper::new([root]), Limits::default());
     let mut records = Vec::new();
     for line in lines {
         records.extend(assembler.feed(line, 0));
     }
-    records.extend(assembler.flush(i64::MAX));
+    records.extend(assembler.finish());
     records.into_iter().filter_map(|record| record.exception).collect()
 }
 

@@ -249,7 +249,7 @@ impl Work<'_> {
             .collect();
         let budget = self.bench.config.heal.experiments;
         let config = bisect::Config { budget, ..bisect::Config::default() };
-        let mut search = Bisection::new(nodes, std::slice::from_ref(&good.commit), self.bench.head().clone(), config)
+        let mut search = Bisection::new(&nodes, &BTreeSet::from([good.commit.clone()]), self.bench.head(), config)
             .map_err(|e| e.to_string())?;
         loop {
             match search.next() {
@@ -258,7 +258,7 @@ impl Work<'_> {
                     search.record(commit, outcome);
                 }
                 Search::Test { .. } => return self.end(Grade::Inconclusive { why: "the budget is spent".into() }, Cause::Unknown),
-                Search::Guilty { commit, parents, .. } => return self.guilty(range, &commit, &parents),
+                Search::Guilty { commit, passing_parents, .. } => return self.guilty(range, &commit, &passing_parents),
                 other => return self.without_a_culprit(other, ranking),
             }
         }
@@ -310,7 +310,8 @@ impl Work<'_> {
         let diff = diffs::between(&self.bench.repo, commit, &parent).map_err(|e| e.to_string())?;
         self.parts.hunks_total = u32::try_from(diff.hunk_ids().count()).unwrap_or(u32::MAX);
         let suspicion = self.places();
-        let shrunk = shrink::run(&mut self.lab, self.bench, commit, &parent, &diff, &suspicion, self.began + self.budget())?;
+        let deadline = self.began + self.budget();
+        let shrunk = shrink::run(&mut self.lab, self.bench, commit, &parent, &diff, &suspicion, deadline)?;
         self.parts.guilty_hunks = HunkSummary::of(&diff, &shrunk.minimal.iter().copied().collect());
         if let Some(row) = &shrunk.row
             && shrunk.minimal.len() < diff.hunk_ids().count()
@@ -356,7 +357,7 @@ fn suspect(info: &CommitInfo, diff: &CommitDiff) -> SuspectInput {
         files: diff
             .files()
             .iter()
-            .map(|f| ChangedFile::from_change(f, prunella_lang::is_generated_or_lock(f.path())))
+            .map(|f| ChangedFile::from_change(f, prunella_lang::paths::is_generated_or_lock(f.path())))
             .collect(),
     }
 }

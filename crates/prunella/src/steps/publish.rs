@@ -40,7 +40,7 @@ pub fn run(bench: &Bench, candidate: &str) -> Result<Vec<IncidentEvent>, String>
     match bench.repo.create_branch(&branch, &commit) {
         Ok(()) => {}
         // An attempt before this one may have made it.
-        Err(error @ GitError::BranchExists { .. }) => {
+        Err(error @ GitError::BranchMoved { .. }) => {
             if bench.repo.resolve(&branch).map_err(|e| e.to_string())? != commit {
                 return Err(error.to_string());
             }

@@ -81,9 +81,9 @@ pub fn run(
                 };
                 shrink.record(set, outcome);
             }
-            Step::Done { minimal, complete, .. } if accepted.contains(&minimal) => {
+            Step::Done { minimal, proven_minimal, .. } if accepted.contains(&minimal) => {
                 best = best.filter(|(set, _)| *set == minimal);
-                break complete;
+                break proven_minimal;
             }
             Step::Done { minimal, .. } => {
                 // The failure is gone; now the suite has its say, and if it objects the search goes on.
