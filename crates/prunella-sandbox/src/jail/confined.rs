@@ -105,7 +105,8 @@ impl Head<'_> {
                     let to = scratch
                         .as_ref()
                         .map_or_else(|| self.room.path(&n.to_string()), |dir| dir.join("copy"));
-                    copy::tree(&mount.source, &to, owner, &mut budget)
+                    std::fs::canonicalize(&mount.source)
+                        .and_then(|source| copy::tree(&source, &to, owner, &mut budget))
                         .map_err(|e| SandboxError::setup(format!("copy {}", mount.source.display()), e))?;
                     (to, Grant::Write)
                 }

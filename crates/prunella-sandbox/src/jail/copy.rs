@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 
 /// Directories deeper than this are refused, so that the copy cannot exhaust the stack.
 const MAX_DEPTH: usize = 256;
@@ -22,8 +22,16 @@ fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64
     if depth > MAX_DEPTH {
         return Err(io::Error::other(format!("more than {MAX_DEPTH} nested directories")));
     }
+    // The tree may change while it is copied. A directory that has become a link is refused here, and everything below
+    // is reached through the descriptor, so that no name is looked up twice.
+    let anchor = File::from(rustix::fs::open(
+        from,
+        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?);
+    let from = PathBuf::from(format!("/proc/self/fd/{}", anchor.as_raw_fd()));
     fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
+    for entry in fs::read_dir(&from)? {
         let entry = entry?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type()?;
@@ -38,14 +46,14 @@ fn directory(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64
             debug_assert!(kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device());
         }
     }
-    let meta = fs::metadata(from)?;
+    let meta = anchor.metadata()?;
     own(to, owner)?;
     fs::set_permissions(to, meta.permissions())?;
     times(to, &meta)
 }
 
 fn file(from: &Path, to: &Path, owner: Option<(u32, u32)>, budget: &mut u64) -> io::Result<()> {
-    // The tree may change while it is copied: a file that has become a link is not followed.
+    // As for directories; and opening must not wait for the other end of a pipe.
     let mut source = fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
@@ -110,6 +118,11 @@ mod tests {
         symlink("/etc/shadow", from.join("a/link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(from.join("a/socket")).unwrap();
 
+        symlink(&from, dir.path().join("swapped")).unwrap();
+        assert!(
+            tree(&dir.path().join("swapped"), &to, None, &mut 100).is_err(),
+            "a link is not a tree"
+        );
         tree(&from, &to, None, &mut 100).unwrap();
         assert!(to.join("a/b").is_dir());
         let meta = fs::metadata(to.join("a/run")).unwrap();

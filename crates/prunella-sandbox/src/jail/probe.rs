@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::supervise::Order;
-use super::{cgroup, landlock, supervise};
+use super::{cgroup, landlock, start, supervise};
 use crate::{Capabilities, Exit, JailSpec, Layer, Limits, Mount, SandboxError, Tier};
 
 /// Landlock's version from which on signals do not leave it.
@@ -30,13 +30,22 @@ pub(super) fn probe() -> Capabilities {
     };
     let namespaces = trial.map(|_| "user, pid, mount, network, ipc, host name".to_owned());
     let layers = vec![
-        layer("namespaces", namespaces.map_err(|error| error.to_string())),
+        layer("namespaces", namespaces.map_err(|error| explained(&error))),
         layer("overlay", overlay),
         layer("cgroup", group.map(|()| "memory, pids".to_owned())),
         layer("landlock", landlock.map(|version| format!("version {version}"))),
         layer("confinement", confinement),
     ];
     Capabilities { tier, layers }
+}
+
+/// The failed step, with the way out: AppArmor lets the namespace be made and refuses the mounts in it.
+fn explained(error: &SandboxError) -> String {
+    let text = error.to_string();
+    match start::hint() {
+        Some(hint) if !text.contains(hint) => text + hint,
+        _ => text,
+    }
 }
 
 /// Whether tier C holds here: Landlock keeps files and signals, or root can become a user that owns nothing.

@@ -52,7 +52,7 @@ impl Drop for Room {
 
 fn remove_stale(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok) {
-        // Somebody else's directory of such a name cannot be removed, and is no harm.
+        // Not root: somebody else's directory of such a name cannot be removed, and is no harm.
         if entry.file_name().to_str().is_some_and(lease::is_stale) {
             remove(&entry.path());
         }
@@ -61,7 +61,8 @@ fn remove_stale(parent: &Path) {
 
 /// Removes a tree that hostile code has written: it may have locked its own directories.
 fn remove(path: &Path) {
-    if fs::remove_dir_all(path).is_err() {
+    // Root is never locked out, and must not follow a path that somebody may be changing.
+    if fs::remove_dir_all(path).is_err() && !rustix::process::geteuid().is_root() {
         unlock(path, 0);
         let _ = fs::remove_dir_all(path);
     }

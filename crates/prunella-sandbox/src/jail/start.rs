@@ -139,20 +139,30 @@ fn namespaces(network: Network, identity: Identity) -> libc::c_int {
     flags
 }
 
-/// The usual reasons why a host refuses namespaces, with the way out.
-pub(super) fn explain(error: &io::Error) -> String {
-    let switch = |path: &str, bad: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == bad);
-    let hint = if switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
-        "; AppArmor restricts unprivileged user namespaces here: add an AppArmor profile with `userns,` for this \
-         program, or set kernel.apparmor_restrict_unprivileged_userns=0"
-    } else if switch("/proc/sys/kernel/unprivileged_userns_clone", "0") {
-        "; set kernel.unprivileged_userns_clone=1"
-    } else if switch("/proc/sys/user/max_user_namespaces", "0") {
-        "; set user.max_user_namespaces above 0"
-    } else if error.raw_os_error() == Some(libc::EPERM) {
+/// The error, with the way out where a host refuses namespaces.
+fn explain(error: &io::Error) -> String {
+    let fallback = if error.raw_os_error() == Some(libc::EPERM) {
         "; the container or security module that this runs in forbids it"
     } else {
         ""
     };
-    format!("{error}{hint}")
+    format!("{error}{}", hint().unwrap_or(fallback))
+}
+
+/// The usual reasons why a host refuses namespaces, or the capabilities in them, with the way out.
+pub(super) fn hint() -> Option<&'static str> {
+    let switch = |path: &str, bad: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == bad);
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    if switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        return Some(
+            "; AppArmor restricts unprivileged user namespaces here: add an AppArmor profile with `userns,` for this \
+             program, or set kernel.apparmor_restrict_unprivileged_userns=0",
+        );
+    }
+    if switch("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return Some("; set kernel.unprivileged_userns_clone=1");
+    }
+    switch("/proc/sys/user/max_user_namespaces", "0").then_some("; set user.max_user_namespaces above 0")
 }
