@@ -226,7 +226,12 @@ impl Lab {
         let began = Instant::now();
         let wall_ms = |began: Instant| u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let not_run = |why: String| {
-            Some(SuiteRun { exit: SuiteExit::NotRun { why }, tests: None, wall_ms: wall_ms(began) })
+            Some(SuiteRun {
+                exit: SuiteExit::NotRun { why },
+                tests: None,
+                passed_unnamed: None,
+                wall_ms: wall_ms(began),
+            })
         };
         let checkout = match self.checkouts.for_experiments(commit) {
             Ok(checkout) => checkout,
@@ -245,10 +250,10 @@ impl Lab {
             Exit::Exited(code) => SuiteExit::Exited { code },
             other => SuiteExit::Killed { what: format!("{other:?}") },
         };
-        let tests = testreport::parse(&report.stdout.text(), &report.stderr.text()).map(|report| {
-            report.tests.into_iter().map(|(name, outcome)| (name, test_outcome(outcome))).collect()
-        });
-        Some(SuiteRun { exit, tests, wall_ms: wall_ms(began) })
+        let report = testreport::parse(&report.stdout.text(), &report.stderr.text());
+        let passed_unnamed = report.as_ref().filter(|r| !r.names_passed).map(|r| r.passed as u64);
+        let tests = report.map(|r| r.tests.into_iter().map(|(name, outcome)| (name, test_outcome(outcome))).collect());
+        Some(SuiteRun { exit, tests, passed_unnamed, wall_ms: wall_ms(began) })
     }
 }
 

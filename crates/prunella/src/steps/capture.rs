@@ -191,7 +191,8 @@ fn place_of(bench: &Bench, original: &std::path::Path) -> std::path::PathBuf {
 fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> FailureIdentity {
     let location = target.map_or(Location::Process, |t| Location::Route {
         method: t.method.clone(),
-        template: t.route.clone(),
+        // The gateway's name of a route begins with the method.
+        template: t.route.strip_prefix(t.method.as_str()).unwrap_or(&t.route).trim_start().to_owned(),
     });
     let roots = [bench.failing_root.as_str()];
     let status = target.and_then(|t| t.response.as_ref()).map(|r| r.status);

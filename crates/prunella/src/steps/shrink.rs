@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use prunella_core::diagnose::couple::{Coupling, GroupId, HunkFacts, couple};
-use prunella_core::diagnose::ddmin::{GroupSet, Outcome, Shrink, Step};
+use prunella_core::diagnose::ddmin::{Outcome, Shrink, Step};
 use prunella_core::diagnose::hunks::{CommitDiff, Hunk, HunkId, written};
 use prunella_core::diagnose::{CounterfactualRow, RowOutcome, Side};
 use prunella_core::id::CommitId;
@@ -32,13 +32,19 @@ pub struct Shrunk {
     pub complete: bool,
     /// The run that shows it.
     pub row: Option<CounterfactualRow>,
+    /// What was tried, in order: how many hunks were taken back, and what came of it.
+    pub attempts: Vec<(usize, String)>,
     /// The reproduction as it was reduced.
     pub reproduction: Reproduction,
     /// The class of status that the good release answers with.
     pub good_class: Option<u16>,
 }
 
-/// Searches.
+/// Hunks that are tried alone before the coupling is searched.
+const MAX_ALONE: usize = 24;
+
+/// Searches: hunks that can stand alone first, the most suspicious of them first; then the coupled groups by delta
+/// debugging; then hunk by hunk inside of what that has found. Every answer has passed the reproduction and the suite.
 ///
 /// # Errors
 /// If git cannot be used.
@@ -51,69 +57,187 @@ pub fn run(
     places: &BTreeSet<(String, u32)>,
     deadline: Instant,
 ) -> Result<Shrunk, String> {
-    let all: BTreeSet<HunkId> = diff.hunk_ids().collect();
-    let left_alone = guard(diff, &all).left_alone;
-    let coupling = couple(diff, &facts(diff), &left_alone);
-    let suspicion = suspicion(diff, &coupling, places);
-    let left = bench.config.heal.experiments.saturating_sub(lab.experiments);
-    let mut shrink = Shrink::new(&coupling, &suspicion, left);
-    if left_alone.is_empty() {
-        shrink = shrink.parent_passes();
-    }
-    let mut suite_before: Option<Option<SuiteRun>> = None;
-    let mut best: Option<(GroupSet, CommitId)> = None;
-    let mut accepted: BTreeSet<GroupSet> = BTreeSet::new();
-    let complete = loop {
-        if Instant::now() > deadline || bench.cancel.is_cancelled() {
-            break false;
-        }
-        match shrink.next() {
-            Step::Try(set) => {
-                let outcome = match without(bench, commit, diff, &coupling, &set) {
-                    Err(_) => Outcome::Unresolved,
-                    Ok(tree) => {
-                        let outcome = as_outcome(&lab.trials(&tree, 1));
-                        if outcome == Outcome::Gone {
-                            best = Some((set.clone(), tree));
-                        }
-                        outcome
-                    }
-                };
-                shrink.record(set, outcome);
-            }
-            Step::Done { minimal, proven_minimal, .. } if accepted.contains(&minimal) => {
-                best = best.filter(|(set, _)| *set == minimal);
-                break proven_minimal;
-            }
-            Step::Done { minimal, .. } => {
-                // The failure is gone; now the suite has its say, and if it objects the search goes on.
-                let tree = without(bench, commit, diff, &coupling, &minimal)?;
-                let before = suite_before.get_or_insert_with(|| lab.suite(commit)).clone();
-                let objection = objection(lab, bench, before, &tree);
-                if objection.is_some() {
-                    shrink.record(minimal, Outcome::Unresolved);
-                    best = None;
-                } else {
-                    best = Some((minimal.clone(), tree));
-                    accepted.insert(minimal);
-                }
-            }
-            Step::NotFound { .. } => {
-                best = None;
-                break true;
-            }
-        }
-    };
-    let minimal = best.as_ref().map(|(set, _)| coupling.hunks_of(set)).unwrap_or_default();
-    let row = best.map(|(_, tree)| row(lab, bench, &minimal, all.len(), &tree));
+    let mut search =
+        Search { lab, bench, commit, diff, deadline, facts: facts(diff), suite_before: None, attempts: Vec::new() };
+    let (found, complete) = search.search(places);
+    let attempts = std::mem::take(&mut search.attempts);
+    let minimal = found.as_ref().map(|(hunks, _)| hunks.clone()).unwrap_or_default();
+    let total = diff.hunk_ids().count();
+    let row = found.map(|(_, tree)| row(lab, bench, &minimal, total, &tree));
     Ok(Shrunk {
         parent: parent.clone(),
         minimal: minimal.into_iter().collect(),
         complete,
         row,
+        attempts,
         reproduction: lab.reproduction.clone(),
         good_class: lab.good_class,
     })
+}
+
+/// Hunks and the commit without them.
+type Found = (BTreeSet<HunkId>, CommitId);
+
+struct Search<'a> {
+    lab: &'a mut Lab,
+    bench: &'a Bench,
+    commit: &'a CommitId,
+    diff: &'a CommitDiff,
+    deadline: Instant,
+    facts: BTreeMap<HunkId, HunkFacts>,
+    suite_before: Option<Option<SuiteRun>>,
+    attempts: Vec<(usize, String)>,
+}
+
+impl Search<'_> {
+    fn search(&mut self, places: &BTreeSet<(String, u32)>) -> (Option<Found>, bool) {
+        let all: BTreeSet<HunkId> = self.diff.hunk_ids().collect();
+        let left_alone = guard(self.diff, &all).left_alone;
+        let allowed: Vec<HunkId> = all.iter().filter(|id| !left_alone.contains(id)).copied().collect();
+        if let Some(found) = self.alone(&allowed, places) {
+            return (Some(found), true);
+        }
+        let (found, complete) = self.coupled(&left_alone, places);
+        match found {
+            Some(found) => self.thin_out(found, places, complete),
+            None => (None, complete),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() > self.deadline
+            || self.bench.cancel.is_cancelled()
+            || self.lab.experiments >= self.bench.config.heal.experiments
+    }
+
+    /// Hunks that no other hunk needs and that need no other, one at a time.
+    fn alone(&mut self, allowed: &[HunkId], places: &BTreeSet<(String, u32)>) -> Option<Found> {
+        let mut single: Vec<HunkId> = allowed.iter().filter(|id| self.stands_alone(**id)).copied().collect();
+        single.sort_by(|a, b| suspicion(self.diff, *b, places).total_cmp(&suspicion(self.diff, *a, places)));
+        for id in single.into_iter().take(MAX_ALONE) {
+            if self.is_over() {
+                return None;
+            }
+            let hunks = BTreeSet::from([id]);
+            if let (Outcome::Gone, Some(tree)) = self.attempt(&hunks)
+                && self.suite_agrees(hunks.len(), &tree)
+            {
+                return Some((hunks, tree));
+            }
+        }
+        None
+    }
+
+    /// Whether a hunk can be taken back without the others, as far as names tell: no other hunk uses what only this one
+    /// defines, and what comes back uses nothing that another one has removed.
+    fn stands_alone(&self, id: HunkId) -> bool {
+        let Some(own) = self.facts.get(&id) else { return true };
+        let defines: BTreeSet<&String> = own.defs_added.difference(&own.defs_removed).collect();
+        let uses_again: BTreeSet<&String> = own.uses_removed.difference(&own.uses_added).collect();
+        self.facts.iter().filter(|(other, _)| **other != id).all(|(_, other)| {
+            !defines.iter().any(|name| other.uses_added.contains(*name))
+                && !uses_again
+                    .iter()
+                    .any(|name| other.defs_removed.contains(*name) && !other.defs_added.contains(*name))
+        })
+    }
+
+    /// Delta debugging over the coupled groups.
+    fn coupled(&mut self, left_alone: &BTreeSet<HunkId>, places: &BTreeSet<(String, u32)>) -> (Option<Found>, bool) {
+        let coupling = couple(self.diff, &self.facts, left_alone);
+        let weights = weights(self.diff, &coupling, places);
+        let left = self.bench.config.heal.experiments.saturating_sub(self.lab.experiments);
+        let mut shrink = Shrink::new(&coupling, &weights, left);
+        if left_alone.is_empty() {
+            shrink = shrink.parent_passes();
+        }
+        let mut best: Option<Found> = None;
+        loop {
+            if self.is_over() {
+                return (best, false);
+            }
+            match shrink.next() {
+                Step::Try(set) => {
+                    let hunks = coupling.hunks_of(&set);
+                    let (outcome, tree) = self.attempt(&hunks);
+                    if let (Outcome::Gone, Some(tree)) = (outcome, tree) {
+                        best = Some((hunks, tree));
+                    }
+                    shrink.record(set, outcome);
+                }
+                Step::Done { minimal, proven_minimal, .. } => {
+                    let hunks = coupling.hunks_of(&minimal);
+                    let (_, tree) = self.attempt(&hunks);
+                    // The failure is gone; now the suite has its say, and if it objects the search goes on.
+                    match tree {
+                        Some(tree) if self.suite_agrees(hunks.len(), &tree) => {
+                            return (Some((hunks, tree)), proven_minimal);
+                        }
+                        _ => {
+                            best = None;
+                            shrink.record(minimal, Outcome::Unresolved);
+                        }
+                    }
+                }
+                Step::NotFound { why, .. } => {
+                    self.attempts.push((0, format!("{why:?}")));
+                    return (None, true);
+                }
+            }
+        }
+    }
+
+    /// Leaves out hunk by hunk, the least suspicious first, what was coupled by name only.
+    fn thin_out(&mut self, found: Found, places: &BTreeSet<(String, u32)>, complete: bool) -> (Option<Found>, bool) {
+        let (mut hunks, mut tree) = found;
+        let mut order: Vec<HunkId> = hunks.iter().copied().collect();
+        order.sort_by(|a, b| suspicion(self.diff, *a, places).total_cmp(&suspicion(self.diff, *b, places)));
+        for id in order {
+            if hunks.len() == 1 {
+                break;
+            }
+            if self.is_over() {
+                return (Some((hunks, tree)), false);
+            }
+            let fewer: BTreeSet<HunkId> = hunks.iter().filter(|h| **h != id).copied().collect();
+            if let (Outcome::Gone, Some(without)) = self.attempt(&fewer)
+                && self.suite_agrees(fewer.len(), &without)
+            {
+                (hunks, tree) = (fewer, without);
+            }
+        }
+        (Some((hunks, tree)), complete)
+    }
+
+    /// Takes these hunks back at the guilty commit and runs the reproduction.
+    fn attempt(&mut self, hunks: &BTreeSet<HunkId>) -> (Outcome, Option<CommitId>) {
+        match without(self.bench, self.commit, self.diff, hunks) {
+            Err(why) => {
+                self.attempts.push((hunks.len(), why));
+                (Outcome::Unresolved, None)
+            }
+            Ok(tree) => {
+                let trials = self.lab.trials(&tree, 1);
+                let outcome = as_outcome(&trials);
+                self.attempts.push((hunks.len(), format!("{trials:?}").chars().take(300).collect()));
+                (outcome, Some(tree))
+            }
+        }
+    }
+
+    fn suite_agrees(&mut self, count: usize, tree: &CommitId) -> bool {
+        if self.suite_before.is_none() {
+            self.suite_before = Some(self.lab.suite(self.commit));
+        }
+        let before = self.suite_before.clone().flatten();
+        match objection(self.lab, self.bench, before, tree) {
+            None => true,
+            Some(why) => {
+                self.attempts.push((count, format!("the suite objects: {why}")));
+                false
+            }
+        }
+    }
 }
 
 fn row(lab: &mut Lab, bench: &Bench, minimal: &BTreeSet<HunkId>, total: usize, tree: &CommitId) -> CounterfactualRow {
@@ -142,16 +266,14 @@ fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &Comm
     comparison.regression()
 }
 
-/// The guilty commit without these groups of hunks, as a commit that nothing points to.
+/// The guilty commit without these hunks, as a commit that nothing points to.
 fn without(
     bench: &Bench,
     commit: &CommitId,
     diff: &CommitDiff,
-    coupling: &Coupling,
-    set: &GroupSet,
+    hunks: &BTreeSet<HunkId>,
 ) -> Result<CommitId, String> {
-    let hunks = coupling.hunks_of(set);
-    let edits = diff.revert(&hunks).map_err(|e| e.to_string())?;
+    let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
     let edits: Vec<Edit> = written(&edits)
         .into_iter()
         .map(|(path, state)| Edit {
@@ -185,24 +307,23 @@ fn facts(diff: &CommitDiff) -> BTreeMap<HunkId, HunkFacts> {
     facts
 }
 
-/// Hunks near the frames of the failure first.
-fn suspicion(diff: &CommitDiff, coupling: &Coupling, places: &BTreeSet<(String, u32)>) -> BTreeMap<GroupId, f64> {
-    let of_hunk = |id: &HunkId| -> f64 {
-        let Some((change, hunk)) = diff.hunk(*id) else { return 0.0 };
-        let near = places.iter().filter(|(file, _)| file == change.path()).map(|(_, line)| match hunk {
-            Hunk::Lines { new, .. } => {
-                let distance = if *line < new.start + 1 { new.start + 1 - line } else { line.saturating_sub(new.end) };
-                1.0 + 10.0 / f64::from(1 + distance)
-            }
-            _ => 1.0,
-        });
-        near.fold(0.1, f64::max)
+/// How near a hunk is to the frames of the failure, on any scale.
+fn suspicion(diff: &CommitDiff, id: HunkId, places: &BTreeSet<(String, u32)>) -> f64 {
+    let Some((change, hunk)) = diff.hunk(id) else { return 0.0 };
+    let near = places.iter().filter(|(file, _)| file == change.path()).map(|(_, line)| match hunk {
+        Hunk::Lines { new, .. } => {
+            let distance = if *line < new.start + 1 { new.start + 1 - line } else { line.saturating_sub(new.end) };
+            1.0 + 10.0 / f64::from(1 + distance)
+        }
+        _ => 1.0,
+    });
+    near.fold(0.1, f64::max)
+}
+
+fn weights(diff: &CommitDiff, coupling: &Coupling, places: &BTreeSet<(String, u32)>) -> BTreeMap<GroupId, f64> {
+    let of_group = |id: GroupId| {
+        let hunks = coupling.hunks_of(&BTreeSet::from([id]));
+        hunks.iter().map(|hunk| suspicion(diff, *hunk, places)).fold(0.0, f64::max)
     };
-    coupling
-        .ids()
-        .map(|id| {
-            let hunks = coupling.hunks_of(&BTreeSet::from([id]));
-            (id, hunks.iter().map(of_hunk).fold(0.0, f64::max))
-        })
-        .collect()
+    coupling.ids().map(|id| (id, of_group(id))).collect()
 }
