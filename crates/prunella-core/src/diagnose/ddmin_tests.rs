@@ -86,6 +86,12 @@ fn without_suspicion_one_group_takes_a_logarithm() {
 }
 
 #[test]
+fn weak_suspicion_does_not_try_every_group() {
+    let equal: Vec<(u32, f64)> = (0..64).map(|id| (id, 1.0)).collect();
+    check(64, &[], &equal, &[41], &[41], 12);
+}
+
+#[test]
 fn two_groups_far_from_each_other_are_both_found() {
     check(32, &[], &[], &[3, 30], &[3, 30], 40);
 }

@@ -27,10 +27,10 @@ fn check(before: Option<FileState>, after: Option<FileState>, expected: &str) {
 #[test]
 fn modified_files_have_three_lines_of_context() {
     check(
-        regular("a b.py", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n"),
-        regular("a b.py", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n10\n11\n12\n13\n14"),
+        regular("a b.py", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n"),
+        regular("a b.py", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n10\n11\n12\n13"),
         "diff --git a/a b.py b/a b.py\n--- a/a b.py\t\n+++ b/a b.py\t\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\
-         @@ -11,3 +11,4 @@\n 11\n 12\n 13\n+14\n\\ No newline at end of file\n",
+         @@ -10,3 +10,4 @@\n 10\n 11\n 12\n+13\n\\ No newline at end of file\n",
     );
 }
 

@@ -127,7 +127,8 @@ fn the_function_on_the_stack_counts_where_lines_moved() {
 fn inner_frames_count_more_than_outer_ones() {
     let inner = suspect(2, vec![file("shop/cart.py", 12..13, "x\n")]);
     let outer = suspect(3, vec![file("shop/web.py", 40..41, "x\n")]);
-    check(&[inner, outer], &crash(), 2);
+    let ranking = check(&[inner, outer], &crash(), 2);
+    assert!(weight(&ranking, 2, "frames-on-lines") > weight(&ranking, 3, "frames-on-lines"));
 }
 
 #[test]
@@ -141,6 +142,21 @@ fn rare_shared_words_count_and_common_ones_do_not() {
     let ranking = check(&suspects, &crash(), 2);
     assert!(weight(&ranking, 3, "shared-words").abs() < 1e-9);
     assert!(weight(&ranking, 4, "shared-words") < weight(&ranking, 2, "shared-words") / 2.0);
+}
+
+#[test]
+fn words_of_tests_and_generated_files_do_not_count() {
+    let text = "negative quantity\n";
+    let generated = ChangedFile {
+        is_generated: true,
+        ..file("lib/a.py", 1..2, text)
+    };
+    let suspects = [
+        suspect(2, vec![generated, file("tests/test_a.py", 1..2, text)]),
+        suspect(3, vec![file("b.py", 1..2, text)]),
+    ];
+    let ranking = check(&suspects, &crash(), 3);
+    assert!(weight(&ranking, 2, "shared-words").abs() < 1e-9);
 }
 
 #[test]

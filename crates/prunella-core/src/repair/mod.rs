@@ -66,7 +66,7 @@ pub enum FixSafety {
     Writes,
 }
 
-/// Content in a candidate: text as text, anything else as hexadecimal, so that a ledger can be read by eye.
+/// Content in a candidate: text stays text, so that a ledger can be read by eye; anything else is stored as bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {

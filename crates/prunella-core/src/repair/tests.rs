@@ -207,6 +207,38 @@ fn moving_a_file_into_or_out_of_a_protected_place_is_left_alone() {
 }
 
 #[test]
+fn a_file_moved_out_of_the_tests_is_left_where_it_is() {
+    let moved = FileChange::between(
+        Some(FileState::regular("tests/x.py", "x\n")),
+        Some(FileState::regular("shop/x.py", "x\n")),
+    );
+    let world = World::new(vec![change("shop/cart.py", OLD, NEW), moved], &[id(0, 0), id(1, 0)]);
+    let (candidates, declined) = world.propose();
+    assert_eq!(declined, []);
+    assert!(
+        candidates
+            .iter()
+            .all(|candidate| candidate.files.len() == 1 && candidate.rationale.contains("tests/x.py (test)"))
+    );
+}
+
+#[test]
+fn a_file_that_is_a_test_by_now_is_not_written() {
+    let mut world = World::new(vec![change("shop/cart.py", OLD, NEW)], &[id(0, 0)]);
+    world
+        .head
+        .insert("shop/cart.py".into(), FileState::regular("tests/cart.py", NEW));
+    let (candidates, declined) = world.propose();
+    assert_eq!(candidates, []);
+    assert_eq!(
+        declined[0].1,
+        Declined::OnlyProtected {
+            paths: vec![("tests/cart.py".into(), PathKind::Test)]
+        }
+    );
+}
+
+#[test]
 fn added_deleted_and_moved_files_are_edits() {
     let file = |path: &str, text: &str| Some(FileState::regular(path, text));
     let changes = vec![

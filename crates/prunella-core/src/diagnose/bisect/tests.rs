@@ -284,6 +284,34 @@ fn contradictions_are_reported_and_the_newest_boundary_is_found() {
 }
 
 #[test]
+fn a_failure_mended_on_another_branch_is_still_found() {
+    // 1 breaks; 2 mends it on one branch; 3 is built on 1; 4 merges them wrongly.
+    let history = History {
+        parents: vec![vec![], vec![0], vec![1], vec![1], vec![2, 3]],
+    };
+    let mut bisection = history.bisection(|_| 0.0);
+    [2, 3]
+        .into_iter()
+        .zip([Outcome::Passes, Outcome::Fails])
+        .for_each(|(at, o)| bisection.record(commit(at), o));
+    let step = run(&mut bisection, |at, _| {
+        if matches!(at, 1 | 3 | 4) {
+            Outcome::Fails
+        } else {
+            Outcome::Passes
+        }
+    });
+    assert_eq!(guilty(&step), Some(1));
+    assert_eq!(
+        bisection.violations(),
+        [Violation {
+            fails: commit(1),
+            passes: commit(2)
+        }]
+    );
+}
+
+#[test]
 fn the_budget_ends_the_search_with_what_is_left() {
     let history = History::line(64);
     let config = Config {
@@ -360,6 +388,7 @@ fn failures_that_come_and_go_are_found_by_repetition() {
 
 #[test]
 fn a_flake_that_is_older_than_the_range_accuses_nobody() {
+    let mut named = 0;
     for seed in 0..30 {
         let mut dice = Dice(seed);
         let history = History::line(16);
@@ -373,7 +402,43 @@ fn a_flake_that_is_older_than_the_range_accuses_nobody() {
         bisection.record(commit(16), Outcome::Flaky { fails: 3, runs: 8 });
         let step = run(&mut bisection, flaky(&history, 0, 0.4, &mut dice));
         assert_eq!(guilty(&step), None, "seed {seed}");
+        named += u32::from(step == Step::AlreadyBad { commit: commit(0) });
     }
+    assert!(named >= 29, "{named} of 30");
+}
+
+#[test]
+fn no_posterior_replaces_the_runs_on_the_parents() {
+    let history = History::line(1);
+    let mut bisection = history.with_config(
+        |_| 0.0,
+        Config {
+            older: 0.0,
+            ..Config::default()
+        },
+    );
+    bisection.record(commit(1), Outcome::Flaky { fails: 5, runs: 10 });
+    let Step::Test { commit: parent, runs } = bisection.next() else {
+        panic!("{:?}", bisection.next())
+    };
+    assert_eq!(parent, commit(0));
+    assert!((6..=8).contains(&runs), "{runs}");
+    bisection.record(
+        commit(0),
+        Outcome::Flaky {
+            fails: 0,
+            runs: runs - 1,
+        },
+    );
+    assert_eq!(
+        bisection.next(),
+        Step::Test {
+            commit: commit(0),
+            runs: 1
+        }
+    );
+    bisection.record(commit(0), Outcome::Passes);
+    assert_eq!(guilty(&bisection.next()), Some(1));
 }
 
 proptest! {
