@@ -427,6 +427,7 @@ mod tests {
         SuiteRun {
             exit: SuiteExit::Exited { code },
             tests: (!tests.is_empty()).then_some(tests),
+            passed_unnamed: None,
             wall_ms: 1,
         }
     }
