@@ -12,7 +12,7 @@ use super::Bench;
 use crate::daemon::traffic;
 use crate::experiment::probe_wire::ProbeRequest;
 use crate::experiment::reproduction::{Healthy, Reproduction, StateEntry, Symptom};
-use crate::state::{self, StateSpec};
+use crate::state::{StateLimits, StateSpec, copy_state};
 
 /// Failing requests that are kept as targets; different ones first.
 const MAX_TARGETS: usize = 5;
@@ -161,18 +161,53 @@ fn request(capture: &Capture) -> ProbeRequest {
 }
 
 async fn state_of(bench: &Bench) -> Result<(Vec<StateEntry>, BTreeMap<String, String>, Vec<String>), String> {
-    let spec = StateSpec::of(&bench.config, bench.repo.root());
-    let copied = state::copy(&spec, bench.process.as_ref(), &bench.state_dir()).await.map_err(|e| e.to_string())?;
+    let dir = bench.state_dir();
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent).map_err(|e| e.to_string())?;
+    }
+    // What an attempt before this one has copied is older than what is copied now.
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).map_err(|e| e.to_string())?;
+    }
+    let copied = copy_state(&wanted_state(bench), &dir).await.map_err(|e| e.to_string())?;
     let entries = copied
         .entries
         .into_iter()
         .map(|entry| StateEntry {
             place: place_of(bench, &entry.original_path),
-            copy: entry.copy_path.strip_prefix(bench.state_dir()).map_or(entry.copy_path.clone(), ToOwned::to_owned),
+            copy: entry.copy_path.strip_prefix(&copied.dir).map_or(entry.copy_path.clone(), ToOwned::to_owned),
         })
         .collect();
     let left_out = copied.left_out.iter().map(|l| format!("{}: {}", l.what, l.why)).collect();
-    Ok((entries, copied.env, left_out))
+    Ok((entries, copied.env.into_iter().collect(), left_out))
+}
+
+/// What is declared, and what the process has open for writing in the repository or its release.
+fn wanted_state(bench: &Bench) -> StateSpec {
+    let (config, root) = (&bench.config, bench.repo.root());
+    let service = &config.service;
+    let passed = service.pass_env.iter().filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
+    let found = match &bench.process {
+        Some(process) if config.state.watch => {
+            process.open_state_files(&[root, &bench.home.releases()]).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    let own = bench.home.dir();
+    let is_declared = |file: &std::path::Path| config.state.paths.iter().any(|p| file.starts_with(root.join(p)));
+    StateSpec {
+        root: root.to_owned(),
+        paths: config.state.paths.clone(),
+        found: found
+            .into_iter()
+            .filter(|f| !is_declared(f))
+            .filter(|f| !f.starts_with(own) || f.starts_with(bench.home.releases()))
+            .collect(),
+        exclude: Vec::new(),
+        env: passed.chain(service.env.clone()).collect(),
+        env_names: service.env.keys().chain(&config.state.env).cloned().collect(),
+        limits: StateLimits { bytes: config.state.limit.0, ..StateLimits::default() },
+    }
 }
 
 /// A path of the repository or of a release is the same relative path in every tree.
