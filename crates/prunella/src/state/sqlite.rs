@@ -27,6 +27,8 @@ use crate::copy::{copy_open_file, open_regular};
 
 /// How long a busy database is waited for.
 const BUSY: Duration = Duration::from_secs(2);
+/// How long SQLite itself waits in one attempt.
+const BUSY_ONCE: Duration = Duration::from_millis(250);
 /// How often a database is tried, and how often its files are if it cannot be pinned.
 const ATTEMPTS: u32 = 20;
 /// Between two attempts.
@@ -68,7 +70,7 @@ async fn pinned_soon(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
     loop {
         attempt += 1;
         match pinned(from, to).await {
-            Err(error) if passes(&error) && (attempt < ATTEMPTS || (is_busy(&error) && begin.elapsed() < BUSY)) => {
+            Err(error) if passes(&error, attempt, begin) => {
                 discard(to);
                 tokio::time::sleep(PAUSE).await;
             }
@@ -88,7 +90,7 @@ async fn pinned(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
         .filename(from)
         .read_only(true)
         .create_if_missing(false)
-        .busy_timeout(BUSY);
+        .busy_timeout(BUSY_ONCE);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let result = copy_within(&mut connection, &database, from, to).await;
     // Closing gives the locks back whatever happened before.
@@ -180,8 +182,12 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the same call may succeed in a moment.
-fn passes(error: &sqlx::Error) -> bool {
-    matches!(primary_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_READONLY))
+fn passes(error: &sqlx::Error, attempt: u32, begin: Instant) -> bool {
+    match primary_code(error) {
+        Some(SQLITE_BUSY | SQLITE_LOCKED) => begin.elapsed() < BUSY,
+        Some(SQLITE_READONLY) => attempt < ATTEMPTS,
+        _ => false,
+    }
 }
 
 const SQLITE_BUSY: u32 = 5;

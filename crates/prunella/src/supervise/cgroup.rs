@@ -4,6 +4,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::procfs;
 
@@ -15,7 +17,7 @@ pub(super) fn create(name: &str) -> Option<PathBuf> {
     if dir.join("cgroup.kill").exists() {
         Some(dir)
     } else {
-        let _ = fs::remove_dir(&dir);
+        remove(&dir);
         None
     }
 }
@@ -71,10 +73,21 @@ pub(super) fn kill(dir: &Path) -> io::Result<()> {
     fs::write(dir.join("cgroup.kill"), "1")
 }
 
-/// Removes the cgroup, with those that the service made below it. Fails while a process is left in it.
-pub(super) fn remove(dir: &Path) -> io::Result<()> {
+/// Removes the cgroup, with those that the service made below it. A process that was just killed leaves it a moment
+/// later, so this waits a little. One that still holds a process stays.
+pub(super) fn remove(dir: &Path) {
+    const ATTEMPTS: u32 = 100;
+    for _ in 0..ATTEMPTS {
+        match remove_now(dir) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => thread::sleep(Duration::from_millis(2)),
+            _ => return,
+        }
+    }
+}
+
+fn remove_now(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)?.flatten().filter(|entry| entry.path().is_dir()) {
-        remove(&entry.path())?;
+        remove_now(&entry.path())?;
     }
     fs::remove_dir(dir)
 }

@@ -31,8 +31,9 @@ pub struct Swept {
     pub refused: Vec<(i32, String)>,
 }
 
-/// Kills every process that carries this installation's marker and that no living shim below `run_root` and none of
-/// `known` (shims or other owners) has among its descendants. Safe beside concurrent starts.
+/// Kills every process that carries this installation's marker (or sits in the cgroup of a dead run) and that no living
+/// shim below `run_root` and none of `known` (shims or other owners) has among its descendants. Safe beside concurrent
+/// starts.
 ///
 /// # Errors
 /// If `/proc` or the run root cannot be read.
@@ -52,7 +53,7 @@ pub fn sweep_orphans(run_root: &Path, instance: &str, known: &[i32]) -> io::Resu
             .filter(|ident| !swept.refused.iter().any(|(pid, _)| *pid == ident.pid))
             .collect();
         if orphans.is_empty() {
-            return Ok(swept);
+            break;
         }
         for orphan in orphans {
             match orphan.signal(Signal::KILL) {
@@ -63,7 +64,21 @@ pub fn sweep_orphans(run_root: &Path, instance: &str, known: &[i32]) -> io::Resu
         }
         thread::sleep(Duration::from_millis(2));
     }
+    empty_groups(run_root)?;
     Ok(swept)
+}
+
+/// Ends and removes the cgroups of runs whose shim was killed: they also hold processes that cleared their environment.
+fn empty_groups(run_root: &Path) -> io::Result<()> {
+    for dir in run_dirs(run_root).map_err(io::Error::other)? {
+        if !is_locked(&dir).unwrap_or(true)
+            && let Ok(Some(state)) = read_record::<RunState>(&dir, STATE_FILE)
+            && state.cgroup.as_deref().is_some_and(Path::exists)
+        {
+            kill_remains(&state);
+        }
+    }
+    Ok(())
 }
 
 fn living_shims(run_root: &Path) -> io::Result<HashSet<i32>> {
@@ -133,7 +148,7 @@ pub(super) fn kill_remains(state: &RunState) {
         thread::sleep(Duration::from_millis(2));
     }
     if let Some(group) = &state.cgroup {
-        let _ = cgroup::remove(group);
+        cgroup::remove(group);
     }
 }
 

@@ -83,7 +83,7 @@ fn start(spec: ShimSpec, listener: Option<OwnedFd>, signals: OwnedFd) -> Result<
         Ok(child) => child,
         Err(error) => {
             if let Some(group) = &group {
-                let _ = cgroup::remove(group);
+                cgroup::remove(group);
             }
             return Err(error);
         }
@@ -92,7 +92,8 @@ fn start(spec: ShimSpec, listener: Option<OwnedFd>, signals: OwnedFd) -> Result<
     // Not yet reaped, so its entry exists even if it has ended already.
     state.service = Some(Ident::of(pid)?);
     state.cgroup = group.filter(|group| keep_group(group, pid));
-    write_record(&spec.run_dir, STATE_FILE, &state, true)?;
+    // Not synced: after a power cut nothing of it is true any more.
+    write_record(&spec.run_dir, STATE_FILE, &state, false)?;
     let pumps = [
         Pump::new(stdout, &spec.run_dir, Stream::Stdout, spec.logs)?,
         Pump::new(stderr, &spec.run_dir, Stream::Stderr, spec.logs)?,
@@ -114,7 +115,7 @@ fn start(spec: ShimSpec, listener: Option<OwnedFd>, signals: OwnedFd) -> Result<
 fn keep_group(group: &std::path::Path, pid: i32) -> bool {
     let keep = cgroup::holds(group, pid) || !cgroup::is_empty(group);
     if !keep {
-        let _ = cgroup::remove(group);
+        cgroup::remove(group);
     }
     keep
 }
@@ -227,7 +228,7 @@ impl Shim {
             write_record(&self.dir, EXIT_FILE, &exit, true)?;
         }
         if let Some(group) = &self.state.cgroup {
-            let _ = cgroup::remove(group);
+            cgroup::remove(group);
         }
         let _ = fs::remove_file(self.dir.join(STOP_FILE));
         Ok(())
