@@ -6,7 +6,7 @@
 use super::reply::Refusal;
 use crate::control::ForwardedPolicy;
 use http::header::{
-    CONNECTION, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    CONNECTION, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
@@ -70,12 +70,16 @@ pub(crate) fn request(mut parts: Parts, peer: &Peer, policy: ForwardedPolicy) ->
     let (uri, authority) = target(&parts)?;
     let headers = &mut parts.headers;
     host(headers, authority, parts.version)?;
-    expectation(headers)?;
-    let te_trailers = names(headers, &TE).any(|t| t.split(';').next().is_some_and(|t| t.trim() == "trailers"));
-    let upgrade = requested_upgrade(headers, parts.version);
-    strip_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(HTTP2_SETTINGS);
+    let (mut te_trailers, mut upgrade) = (false, None);
+    if has_fields_of_one_hop(headers) {
+        expectation(headers)?;
+        te_trailers = names(headers, &TE).any(|t| t.split(';').next().is_some_and(|t| t.trim() == "trailers"));
+        upgrade = requested_upgrade(headers, parts.version);
+        strip_hop_by_hop(headers);
+    }
+    if parts.version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
     via(headers, parts.version)?;
     forwarded(headers, peer, policy);
     Ok(RequestHead {
@@ -162,8 +166,28 @@ fn requested_upgrade(headers: &HeaderMap, version: Version) -> Option<HeaderValu
     (asked && !is_h2c).then(|| value.clone())
 }
 
+/// Whether any field here is not for the next hop. Most requests have none, and one pass over the
+/// names costs less than looking each of these up.
+fn has_fields_of_one_hop(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "connection"
+                | "expect"
+                | "http2-settings"
+                | "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "proxy-connection"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    })
+}
+
 /// Removes the fields that concern one connection, and those that `Connection` names.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<String> = names(headers, &CONNECTION).collect();
         for name in named {
@@ -175,15 +199,38 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+    let others = [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        HTTP2_SETTINGS,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    for name in others {
         headers.remove(name);
+    }
+}
+
+/// HTTP/2 may send each cookie in a field of its own; HTTP/1.1 servers expect one field (RFC 9113
+/// §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
     }
 }
 
 /// Cleans a response head; the protocol towards the client adds its own fields again.
 pub(crate) fn response(headers: &mut HeaderMap) {
-    strip_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    if has_fields_of_one_hop(headers) {
+        strip_hop_by_hop(headers);
+    }
 }
 
 fn via(headers: &mut HeaderMap, version: Version) -> Result<(), Refusal> {
@@ -280,6 +327,17 @@ mod tests {
         assert_eq!(left, ["content-length", "host", "via", "x-public"]);
         assert!(h.te_trailers);
         assert_eq!(h.uri, "/a?b");
+    }
+
+    #[test]
+    fn crumbs_of_cookies_are_joined_for_http_1() {
+        let b = Request::get("http://h/")
+            .version(Version::HTTP_2)
+            .header("cookie", "a=1")
+            .header("cookie", "b=2");
+        let parts = b.body(()).unwrap().into_parts().0;
+        let h = request(parts, &peer(), ForwardedPolicy::Off).unwrap();
+        assert_eq!(h.headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 
     #[test]
