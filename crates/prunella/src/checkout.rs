@@ -121,7 +121,10 @@ impl Checkouts {
             self.build(dir)?;
             crate::store::write_durably(&marker, commit.as_str().as_bytes()).map_err(io(&marker))?;
         }
-        Ok(Checkout { dir: dir.to_owned(), shown: vec![self.home.deps()] })
+        Ok(Checkout {
+            dir: dir.to_owned(),
+            shown: vec![self.home.deps()],
+        })
     }
 
     fn install(&self, dir: &Path) -> Result<(), CheckoutError> {
@@ -136,20 +139,32 @@ impl Checkouts {
             timeout: build.timeout.map_or(BUILD, |t| t.0),
             limits: BuildLimits::default(),
         };
-        let deps = Deps::new(self.home.deps(), prunella_sandbox::native(), base_env(), CacheLimits::default());
+        let deps = Deps::new(
+            self.home.deps(),
+            prunella_sandbox::native(),
+            base_env(),
+            CacheLimits::default(),
+        );
         deps.prepare(dir, &config, &CancelToken::new())?;
         Ok(())
     }
 
     fn build(&self, dir: &Path) -> Result<(), CheckoutError> {
-        let Some(command) = &self.config.build.command else { return Ok(()) };
+        let Some(command) = &self.config.build.command else {
+            return Ok(());
+        };
         let wall = self.config.build.timeout.map_or(BUILD, |t| t.0);
         let mut cell = Cell::new(&self.config, dir, wall);
         cell.keeps = true;
         cell.network = Network::Host;
         cell.shown.push(self.home.deps());
-        let failed = |what: String| CheckoutError::Build { command: command.text(), what };
-        let report = cell.run(command, &BTreeMap::new(), &CancelToken::new()).map_err(|e| failed(e.to_string()))?;
+        let failed = |what: String| CheckoutError::Build {
+            command: command.text(),
+            what,
+        };
+        let report = cell
+            .run(command, &BTreeMap::new(), &CancelToken::new())
+            .map_err(|e| failed(e.to_string()))?;
         if report.success() {
             return Ok(());
         }
@@ -161,7 +176,9 @@ impl Checkouts {
 
     /// Removes the oldest trees beyond the limit, but never the one that is wanted now.
     fn make_room(&self, wanted: &Path) {
-        let Ok(entries) = fs::read_dir(self.home.trees()) else { return };
+        let Ok(entries) = fs::read_dir(self.home.trees()) else {
+            return;
+        };
         let mut trees: Vec<(std::time::SystemTime, PathBuf)> = entries
             .flatten()
             .filter(|e| e.path().is_dir() && e.path() != wanted)
@@ -181,7 +198,10 @@ impl Checkouts {
 /// The release sees the repository's own file or directory at the same relative path.
 fn link_state(root: &Path, release: &Path, path: &Path) -> Result<(), CheckoutError> {
     let (target, link) = (root.join(path), release.join(path));
-    let io = |source| CheckoutError::Io { path: link.clone(), source };
+    let io = |source| CheckoutError::Io {
+        path: link.clone(),
+        source,
+    };
     if fs::read_link(&link).is_ok_and(|to| to == target) {
         return Ok(());
     }

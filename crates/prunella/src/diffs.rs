@@ -10,7 +10,10 @@ use crate::git::{self, Base, CommitInfo, ContentLimits, GitError, Repo};
 /// # Errors
 /// If git fails or the change is larger than the limits.
 pub fn of(repo: &Repo, info: &CommitInfo) -> Result<CommitDiff, GitError> {
-    let base = info.parents.first().map_or(Base::Root, |parent| Base::Commit(parent.clone()));
+    let base = info
+        .parents
+        .first()
+        .map_or(Base::Root, |parent| Base::Commit(parent.clone()));
     read(repo, &info.id, &base)
 }
 
@@ -32,13 +35,19 @@ pub fn between(repo: &Repo, commit: &CommitId, parent: &CommitId) -> Result<Comm
 
 fn read(repo: &Repo, commit: &CommitId, base: &Base) -> Result<CommitDiff, GitError> {
     let changes = repo.changes(commit, base, ContentLimits::default())?;
-    Ok(CommitDiff::new(changes.into_iter().filter(|c| !c.too_large).map(change).collect()))
+    Ok(CommitDiff::new(
+        changes.into_iter().filter(|c| !c.too_large).map(change).collect(),
+    ))
 }
 
 fn change(change: git::FileChange) -> FileChange {
     let side = |path: Option<String>, mode: u32, content: Option<Vec<u8>>| {
         let mode = FileMode::from_git(&format!("{mode:06o}"))?;
-        Some(FileState { path: path?, content: content.unwrap_or_default(), mode })
+        Some(FileState {
+            path: path?,
+            content: content.unwrap_or_default(),
+            mode,
+        })
     };
     FileChange::between(
         side(change.old_path, change.old_mode, change.old),

@@ -102,7 +102,7 @@ impl Home {
         }
         file.set_len(0).map_err(unwritable)?;
         writeln!(file, "{}", std::process::id()).map_err(unwritable)?;
-        Ok(DaemonLock { _file: file })
+        Ok(DaemonLock { file })
     }
 
     /// The process of the daemon that has the lock, if one has.
@@ -186,7 +186,15 @@ impl Home {
 /// Held by the daemon for as long as it lives.
 #[derive(Debug)]
 pub struct DaemonLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DaemonLock {
+    /// A child that was forked a moment ago still holds the descriptor until it runs its program; unlocking does not
+    /// wait for that.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 #[cfg(test)]

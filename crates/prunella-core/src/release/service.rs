@@ -303,7 +303,12 @@ impl ServiceState {
     /// one itself fails.
     #[must_use]
     pub fn good_before(&self, release: &ReleaseId) -> Option<&Release> {
-        let before = self.accepted.iter().rev().skip_while(|id| *id != release).find(|id| *id != release);
+        let before = self
+            .accepted
+            .iter()
+            .rev()
+            .skip_while(|id| *id != release)
+            .find(|id| *id != release);
         before.and_then(|id| self.releases.get(id))
     }
 

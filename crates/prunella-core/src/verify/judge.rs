@@ -293,19 +293,31 @@ fn compare_counts(
         **outcome != TestOutcome::Passed && before.get(*test) != Some(*outcome)
     };
     if let Some((test, outcome)) = after.iter().find(worse) {
-        return gate(name, GateStatus::Failed, format!("{test} is {outcome:?} after and was not before").to_lowercase());
+        return gate(
+            name,
+            GateStatus::Failed,
+            format!("{test} is {outcome:?} after and was not before").to_lowercase(),
+        );
     }
     if passed_after < passed_before {
         let why = format!("{passed_before} tests passed before and {passed_after} pass after");
         return gate(name, GateStatus::Failed, why);
     }
     if suite.before.is_green() && !suite.after.is_green() {
-        return gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command));
+        return gate(
+            name,
+            GateStatus::Failed,
+            format!("`{}` passed before and fails after", suite.command),
+        );
     }
     if passed_after == 0 {
         return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
     }
-    gate(name, GateStatus::Passed, format!("{passed_after} tests pass, {passed_before} did before"))
+    gate(
+        name,
+        GateStatus::Passed,
+        format!("{passed_after} tests pass, {passed_before} did before"),
+    )
 }
 
 impl SuiteComparison {

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::site::{configured, directory};
 use crate::cli::Run;
 use crate::config::{ConfigError, FILE_NAME};
+use crate::daemon::{self, RunOptions};
 use crate::git::Repo;
-use crate::ui::{Fault, Problem, Ui};
+use crate::ui::{Problem, Ui};
 
 /// The root of a repository that can be run: a start command is known.
 fn preflight(dir: Option<&Path>, start: &[String]) -> Result<PathBuf, Problem> {
@@ -19,13 +20,13 @@ fn preflight(dir: Option<&Path>, start: &[String]) -> Result<PathBuf, Problem> {
     Ok(root)
 }
 
-#[allow(clippy::unused_async, reason = "the daemon is asynchronous")]
-pub(super) async fn run(dir: Option<&Path>, options: Run, _ui: &Ui) -> miette::Result<ExitCode> {
-    let _root = preflight(dir, &options.start)?;
-    Err(Problem::new(
-        Fault::Defect,
-        "this build of prunella has no daemon",
-        "Install a release build.",
-    )
-    .into())
+pub(super) async fn run(dir: Option<&Path>, options: Run, ui: &Ui) -> miette::Result<ExitCode> {
+    let root = preflight(dir, &options.start)?;
+    let start = (!options.start.is_empty()).then_some(options.start);
+    daemon::run(RunOptions {
+        root,
+        start,
+        json: ui.is_json(),
+    })
+    .await
 }

@@ -11,15 +11,36 @@ use crate::supervise::{Exit, Process};
 /// An effect that has ended.
 pub(super) enum Done {
     /// A release is checked out, built and, if it was to be started, ready.
-    Prepared { key: String, release: ReleaseId, result: Result<Option<Started>, PrepareError> },
+    Prepared {
+        key: String,
+        release: ReleaseId,
+        result: Result<Option<Started>, PrepareError>,
+    },
     /// A process was started again, or for the first time after its preparation.
-    Started { key: String, release: ReleaseId, result: Result<Started, PrepareError> },
+    Started {
+        key: String,
+        release: ReleaseId,
+        result: Result<Started, PrepareError>,
+    },
     /// A process ended.
-    Exited { release: ReleaseId, run: String, exit: Option<Exit> },
+    Exited {
+        release: ReleaseId,
+        run: String,
+        exit: Option<Exit>,
+    },
     /// A process was stopped.
-    Stopped { key: String, release: ReleaseId, run: String },
+    Stopped {
+        key: String,
+        release: ReleaseId,
+        run: String,
+    },
     /// A step of an incident.
-    Step { key: String, incident: IncidentId, stage: Stage, result: Result<Vec<IncidentEvent>, String> },
+    Step {
+        key: String,
+        incident: IncidentId,
+        stage: Stage,
+        result: Result<Vec<IncidentEvent>, String>,
+    },
     /// The gateway's event stream ended.
     EventsEnded,
     /// Nothing to tell: an output stream ended.
@@ -37,7 +58,11 @@ pub(super) enum PrepareError {
     /// It could not be checked out or built.
     Build(String),
     /// It was started and did not become ready, or ended.
-    NotReady { why: String, waited_ms: u64, exit: Option<Exit> },
+    NotReady {
+        why: String,
+        waited_ms: u64,
+        exit: Option<Exit>,
+    },
 }
 
 impl PrepareError {
@@ -75,7 +100,12 @@ impl Daemon {
                     self.running.remove(&release);
                 }
             }
-            Done::Step { key, incident, stage, result } => {
+            Done::Step {
+                key,
+                incident,
+                stage,
+                result,
+            } => {
                 self.in_flight.remove(&key);
                 self.step_done(&incident, stage, result).await;
             }

@@ -22,7 +22,9 @@ impl Daemon {
         let open: Vec<IncidentId> = self.journal.world().open_incidents().map(|i| i.id.clone()).collect();
         for id in open {
             for _ in 0..4 {
-                let Some(incident) = self.journal.world().incidents.get(&id).filter(|i| i.is_open()).cloned() else { break };
+                let Some(incident) = self.journal.world().incidents.get(&id).filter(|i| i.is_open()).cloned() else {
+                    break;
+                };
                 let step = self.next_incident_step(&incident);
                 if !self.take_step(&incident, step).await? {
                     break;
@@ -54,7 +56,9 @@ impl Daemon {
             Step::Ship { candidate } => self.ship(incident, &candidate).await?,
             Step::Capture => {
                 let bench = self.bench(incident);
-                self.begin_step(&key, incident, Stage::Capture, async move { steps::capture::run(bench).await });
+                self.begin_step(&key, incident, Stage::Capture, async move {
+                    steps::capture::run(bench).await
+                });
                 return Ok(false);
             }
             Step::Diagnose => return Ok(self.begin_work(&key, incident, Stage::Diagnose, steps::diagnose::run)),
@@ -62,10 +66,14 @@ impl Daemon {
                 return Ok(self.begin_work(&key, incident, Stage::Repair, move |b| steps::repair::run(b, &strategy)));
             }
             Step::Verify { candidate } => {
-                return Ok(self.begin_work(&key, incident, Stage::Verify, move |b| steps::verify::run(b, &candidate)));
+                return Ok(self.begin_work(&key, incident, Stage::Verify, move |b| {
+                    steps::verify::run(b, &candidate)
+                }));
             }
             Step::Publish { candidate } => {
-                return Ok(self.begin_work(&key, incident, Stage::Publish, move |b| steps::publish::run(b, &candidate)));
+                return Ok(self.begin_work(&key, incident, Stage::Publish, move |b| {
+                    steps::publish::run(b, &candidate)
+                }));
             }
         }
         Ok(true)
@@ -74,7 +82,10 @@ impl Daemon {
     fn bench(&self, incident: &Incident) -> Bench {
         let failing = &incident.failing.release;
         let good = incident.good.as_ref().map(|g| &g.release);
-        let alive = self.running.get(failing).or_else(|| good.and_then(|g| self.running.get(g)));
+        let alive = self
+            .running
+            .get(failing)
+            .or_else(|| good.and_then(|g| self.running.get(g)));
         Bench {
             home: self.home.clone(),
             config: self.config.clone(),
@@ -84,7 +95,12 @@ impl Daemon {
             gateway: self.traffic.as_ref().map(|t| t.socket().to_owned()),
             process: alive.map(|r| r.process.clone()),
             exceptions: self.recent.exceptions_of(failing),
-            failing_root: self.home.releases().join(failing.as_str()).to_string_lossy().into_owned(),
+            failing_root: self
+                .home
+                .releases()
+                .join(failing.as_str())
+                .to_string_lossy()
+                .into_owned(),
             cancel: self.cancel.clone(),
         }
     }
@@ -117,7 +133,14 @@ impl Daemon {
         }
         self.reporter.say("step", &format!("{}: {}", incident.id, stage.name()));
         let (key, incident) = (key.to_owned(), incident.id.clone());
-        self.begin(&key.clone(), async move { Done::Step { key, incident, stage, result: work.await } });
+        self.begin(&key.clone(), async move {
+            Done::Step {
+                key,
+                incident,
+                stage,
+                result: work.await,
+            }
+        });
     }
 
     /// Appends what a step has brought.
@@ -128,8 +151,12 @@ impl Daemon {
         result: Result<Vec<IncidentEvent>, String>,
     ) {
         let events = result.unwrap_or_else(|why| {
-            self.reporter.say("failed", &format!("{incident}: {}: {why}", stage.name()));
-            vec![IncidentEvent::StepFailed { stage, why: why.chars().take(4_000).collect() }]
+            self.reporter
+                .say("failed", &format!("{incident}: {}: {why}", stage.name()));
+            vec![IncidentEvent::StepFailed {
+                stage,
+                why: why.chars().take(4_000).collect(),
+            }]
         });
         for event in &events {
             self.tell(incident, event);
@@ -139,7 +166,10 @@ impl Daemon {
         let still_open = |world: &World| world.incidents.get(incident).is_some_and(Incident::is_open);
         let appended = self
             .journal
-            .decide(&stream, |world| if still_open(world) { events.clone() } else { Vec::new() })
+            .decide(
+                &stream,
+                |world| if still_open(world) { events.clone() } else { Vec::new() },
+            )
             .await;
         if let Err(error) = appended {
             // The step is not in the ledger, so that the planner will ask for it again.
@@ -150,9 +180,11 @@ impl Daemon {
     fn tell(&self, incident: &IncidentId, event: &IncidentEvent) {
         let text = match event {
             IncidentEvent::Captured { summary, .. } => format!("captured {summary}"),
-            IncidentEvent::Diagnosed { diagnosis, .. } => {
-                prunella_core::diagnose::render_text(diagnosis).lines().next().unwrap_or_default().to_owned()
-            }
+            IncidentEvent::Diagnosed { diagnosis, .. } => prunella_core::diagnose::render_text(diagnosis)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             IncidentEvent::Proposed { proposal } => format!("{} proposes: {}", proposal.strategy, proposal.rationale),
             IncidentEvent::NoCandidate { strategy, why } => format!("{strategy} has no candidate: {why}"),
             IncidentEvent::Judged { decision, why, .. } => format!("verdict: {decision:?}: {why}"),
@@ -171,20 +203,29 @@ impl Daemon {
         let mitigation = match (state, good) {
             (Some(ReleaseState::Canary { .. }), _) => Mitigation::EndCanary,
             (Some(ReleaseState::Probation { .. }), Some(to)) => Mitigation::FailOver { to },
-            (Some(ReleaseState::Preparing | ReleaseState::Ended(_)) | None, _) => {
-                Mitigation::NotNeeded { why: "the release takes no traffic".to_owned() }
-            }
+            (Some(ReleaseState::Preparing | ReleaseState::Ended(_)) | None, _) => Mitigation::NotNeeded {
+                why: "the release takes no traffic".to_owned(),
+            },
             (Some(_), _) if self.is_restarting(failing) => Mitigation::Restart,
-            (Some(_), _) => {
-                Mitigation::Impossible { why: "the failing release is the last-known-good one".to_owned() }
-            }
+            (Some(_), _) => Mitigation::Impossible {
+                why: "the failing release is the last-known-good one".to_owned(),
+            },
         };
         if matches!(mitigation, Mitigation::EndCanary | Mitigation::FailOver { .. }) {
             let (from, id) = (failing.clone(), incident.id.clone());
-            let event = Event::Release(ReleaseEvent::FailedOver { from: from.clone(), incident: id });
+            let event = Event::Release(ReleaseEvent::FailedOver {
+                from: from.clone(),
+                incident: id,
+            });
             let not_yet = |world: &World| !world.service.failed_over.contains_key(&from);
             self.journal
-                .decide(&Stream::Releases, |world| if not_yet(world) { vec![event.clone()] } else { Vec::new() })
+                .decide(&Stream::Releases, |world| {
+                    if not_yet(world) {
+                        vec![event.clone()]
+                    } else {
+                        Vec::new()
+                    }
+                })
                 .await?;
             self.tend_processes();
             self.route().await;
@@ -205,7 +246,9 @@ impl Daemon {
     }
 
     async fn append_to(&mut self, incident: &IncidentId, event: Event) -> Result<(), JournalError> {
-        self.journal.decide(&Stream::Incident(incident.clone()), |_| vec![event.clone()]).await?;
+        self.journal
+            .decide(&Stream::Incident(incident.clone()), |_| vec![event.clone()])
+            .await?;
         Ok(())
     }
 
@@ -214,10 +257,19 @@ impl Daemon {
         let shipped = self.request_heal(incident, candidate);
         let event = match shipped {
             Ok(Some((release, commit))) => {
-                let origin = Origin::Heal { incident: incident.id.clone() };
-                let mut events = vec![Event::Release(ReleaseEvent::Requested { release: release.clone(), commit, origin })];
+                let origin = Origin::Heal {
+                    incident: incident.id.clone(),
+                };
+                let mut events = vec![Event::Release(ReleaseEvent::Requested {
+                    release: release.clone(),
+                    commit,
+                    origin,
+                })];
                 if let Some(guilty) = incident.diagnosis.as_ref().and_then(|d| d.commit()) {
-                    let marked = ReleaseEvent::MarkedBad { commit: guilty.clone(), incident: incident.id.clone() };
+                    let marked = ReleaseEvent::MarkedBad {
+                        commit: guilty.clone(),
+                        incident: incident.id.clone(),
+                    };
                     events.insert(0, Event::Release(marked));
                 }
                 // A conflict means that somebody asked for another release meanwhile: the planner decides again.
@@ -230,7 +282,8 @@ impl Daemon {
                 IncidentEvent::Shipped { release }
             }
             Err(why) => {
-                self.reporter.say("step", &format!("{}: not shipped: {why}", incident.id));
+                self.reporter
+                    .say("step", &format!("{}: not shipped: {why}", incident.id));
                 IncidentEvent::Refused { why }
             }
         };
@@ -261,11 +314,19 @@ impl Daemon {
     async fn close(&mut self, incident: &Incident, outcome: Outcome, why: String) -> Result<(), JournalError> {
         let mut events = Vec::new();
         let service = &self.journal.world().service;
-        let guilty = incident.diagnosis.as_ref().filter(|d| d.is_proven()).and_then(|d| d.commit()).cloned();
+        let guilty = incident
+            .diagnosis
+            .as_ref()
+            .filter(|d| d.is_proven())
+            .and_then(|d| d.commit())
+            .cloned();
         if let Some(commit) = guilty {
             if !service.bad.contains_key(&commit) {
                 let incident = incident.id.clone();
-                events.push(Event::Release(ReleaseEvent::MarkedBad { commit: commit.clone(), incident }));
+                events.push(Event::Release(ReleaseEvent::MarkedBad {
+                    commit: commit.clone(),
+                    incident,
+                }));
             }
             if let Some((_, by)) = &incident.branch {
                 events.push(Event::Release(ReleaseEvent::MarkedHealed { commit, by: by.clone() }));
@@ -273,15 +334,22 @@ impl Daemon {
         }
         let failing = &incident.failing.release;
         if service.failed_over.contains_key(failing) && service.releases.get(failing).is_some_and(|r| r.is_live()) {
-            let end = ReleaseEnd::RolledBack { why: format!("{} ({outcome})", incident.id) };
-            events.push(Event::Release(ReleaseEvent::Ended { release: failing.clone(), end }));
+            let end = ReleaseEnd::RolledBack {
+                why: format!("{} ({outcome})", incident.id),
+            };
+            events.push(Event::Release(ReleaseEvent::Ended {
+                release: failing.clone(),
+                end,
+            }));
         }
         if !events.is_empty() {
             self.journal.append(&Stream::Releases, &events).await?;
         }
         self.grouper.resolve(&incident.id, clock::now_ms());
-        self.reporter.say("closed", &format!("{}: {outcome}: {why}", incident.id));
-        self.append_to(&incident.id, Event::Incident(IncidentEvent::Closed { outcome, why })).await?;
+        self.reporter
+            .say("closed", &format!("{}: {outcome}: {why}", incident.id));
+        self.append_to(&incident.id, Event::Incident(IncidentEvent::Closed { outcome, why }))
+            .await?;
         let kept = self.home.incidents().join(incident.id.as_str()).join("scratch");
         let _ = std::fs::remove_dir_all(kept);
         Ok(())

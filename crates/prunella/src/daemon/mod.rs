@@ -98,12 +98,23 @@ struct Reporter {
 
 impl Reporter {
     /// One line for people, or one object for programs.
-    #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the daemon's one place that talks")]
+    #[allow(
+        clippy::print_stdout,
+        clippy::print_stderr,
+        reason = "the daemon's one place that talks"
+    )]
     fn say(self, kind: &str, text: &str) {
         if self.json {
-            println!("{}", serde_json::json!({ "at_ms": clock::now_ms(), "kind": kind, "text": text }));
+            println!(
+                "{}",
+                serde_json::json!({ "at_ms": clock::now_ms(), "kind": kind, "text": text })
+            );
         } else {
-            eprintln!("{} {}", crate::daemon::time_of_day(clock::now_ms()), prunella_core::diagnose::plain(text, 2_000));
+            eprintln!(
+                "{} {}",
+                crate::daemon::time_of_day(clock::now_ms()),
+                prunella_core::diagnose::plain(text, 2_000)
+            );
         }
     }
 }
@@ -111,7 +122,13 @@ impl Reporter {
 /// `12:34:56.789` in UTC.
 fn time_of_day(at_ms: i64) -> String {
     let ms = at_ms.rem_euclid(86_400_000);
-    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        ms / 3_600_000,
+        ms / 60_000 % 60,
+        ms / 1000 % 60,
+        ms % 1000
+    )
 }
 
 /// Runs the service behind Prunella until it is told to stop. `SIGINT` and `SIGTERM` stop the service too; `SIGHUP`
@@ -129,8 +146,11 @@ pub async fn run(options: RunOptions) -> miette::Result<ExitCode> {
 impl Daemon {
     async fn work(&mut self, wake: Wake, mut received: mpsc::Receiver<Signal>) -> miette::Result<ExitCode> {
         let listen = |kind| signal(kind).map_err(|e| miette::miette!("cannot listen for signals: {e}"));
-        let (mut int, mut term, mut hup) =
-            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+        let (mut int, mut term, mut hup) = (
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+        );
         loop {
             if let Err(error) = self.apply().await {
                 self.reporter.say("error", &error.to_string());
@@ -207,7 +227,9 @@ impl Daemon {
 
     /// Saves what the detectors have learned, so that a restart does not make them forget the baseline.
     fn save(&self) {
-        let Ok(snapshot) = self.detectors.snapshot() else { return };
+        let Ok(snapshot) = self.detectors.snapshot() else {
+            return;
+        };
         if let Ok(text) = serde_json::to_vec(&(snapshot, &self.histories)) {
             let _ = crate::store::write_durably(&self.home.dir().join("detectors.json"), &text);
         }

@@ -36,7 +36,12 @@ pub(super) struct Recent {
 impl Recent {
     /// The exceptions of a release, newest first.
     pub(super) fn exceptions_of(&self, release: &ReleaseId) -> Vec<Exception> {
-        self.exceptions.iter().rev().filter(|(_, r, _)| r == release).map(|(_, _, e)| e.clone()).collect()
+        self.exceptions
+            .iter()
+            .rev()
+            .filter(|(_, r, _)| r == release)
+            .map(|(_, _, e)| e.clone())
+            .collect()
     }
 }
 
@@ -74,7 +79,9 @@ impl Daemon {
                 if self.recent.exceptions.len() >= MAX_EXCEPTIONS {
                     self.recent.exceptions.pop_front();
                 }
-                self.recent.exceptions.push_back((seen.at_ms, seen.release.clone(), seen.exception.clone()));
+                self.recent
+                    .exceptions
+                    .push_back((seen.at_ms, seen.release.clone(), seen.exception.clone()));
             }
             _ => {}
         }
@@ -92,7 +99,10 @@ impl Daemon {
 
     async fn record(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
         let world = self.journal.world();
-        let open = world.open_incidents().find(|i| i.failing.release == anomaly.release).cloned();
+        let open = world
+            .open_incidents()
+            .find(|i| i.failing.release == anomaly.release)
+            .cloned();
         if let Some(incident) = open {
             return self.join(&incident, anomaly).await;
         }
@@ -117,23 +127,38 @@ impl Daemon {
         if incident.anomalies.iter().any(same) || incident.anomalies.len() >= MAX_ANOMALIES {
             return Ok(());
         }
-        let event = Event::Incident(IncidentEvent::Joined { anomaly: Box::new(anomaly) });
+        let event = Event::Incident(IncidentEvent::Joined {
+            anomaly: Box::new(anomaly),
+        });
         let id = incident.id.clone();
-        self.journal.decide(&Stream::Incident(id), |_| vec![event.clone()]).await?;
+        self.journal
+            .decide(&Stream::Incident(id), |_| vec![event.clone()])
+            .await?;
         Ok(())
     }
 
     async fn open_incident(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
         let service = &self.journal.world().service;
-        let Some(failing) = service.releases.get(&anomaly.release) else { return Ok(()) };
-        let failing = ReleaseRef { release: failing.id.clone(), commit: failing.commit.clone() };
+        let Some(failing) = service.releases.get(&anomaly.release) else {
+            return Ok(());
+        };
+        let failing = ReleaseRef {
+            release: failing.id.clone(),
+            commit: failing.commit.clone(),
+        };
         let good = good_for(service, &failing);
         let name = anomaly.service.clone().expect("the detectors name the service");
         let onset_ms = anomaly.onset_ms.min(anomaly.at_ms);
         let cause = format!("{}:{}", anomaly.detector, anomaly.route.as_deref().unwrap_or("-"));
         let id = IncidentId::derive(&name, &failing.release, &cause, onset_ms);
         let text = anomaly.evidence.first().cloned().unwrap_or_else(|| cause.clone());
-        let event = IncidentEvent::Opened { service: name, failing, good, anomaly: Box::new(anomaly), onset_ms };
+        let event = IncidentEvent::Opened {
+            service: name,
+            failing,
+            good,
+            anomaly: Box::new(anomaly),
+            onset_ms,
+        };
         let stream = Stream::Incident(id.clone());
         if self.journal.world().seen(&stream) > 0 {
             return Ok(());
@@ -148,20 +173,22 @@ impl Daemon {
 fn good_for(service: &ServiceState, failing: &ReleaseRef) -> Option<ReleaseRef> {
     let good = service.good().filter(|r| r.id != failing.release);
     let good = good.or_else(|| service.good_before(&failing.release))?;
-    (good.commit != failing.commit).then(|| ReleaseRef { release: good.id.clone(), commit: good.commit.clone() })
+    (good.commit != failing.commit).then(|| ReleaseRef {
+        release: good.id.clone(),
+        commit: good.commit.clone(),
+    })
 }
 
 /// Reads a process's output until it ends: log records and exceptions.
-pub(super) async fn output(
-    process: Process,
-    release: ReleaseId,
-    root: String,
-    signals: mpsc::Sender<Signal>,
-) -> Done {
+pub(super) async fn output(process: Process, release: ReleaseId, root: String, signals: mpsc::Sender<Signal>) -> Done {
     let marks = process.run_dir().join("tail.json");
-    let offsets: TailOffsets =
-        std::fs::read(&marks).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let Ok(mut tail) = LogTail::open(process.run_dir(), offsets) else { return Done::Quiet };
+    let offsets: TailOffsets = std::fs::read(&marks)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let Ok(mut tail) = LogTail::open(process.run_dir(), offsets) else {
+        return Done::Quiet;
+    };
     let new = || Assembler::new(PathMapper::new([root.as_str()]), Limits::default());
     let mut streams = [(new(), LogSource::Stdout), (new(), LogSource::Stderr)];
     let mut ended = Box::pin(process.died());
@@ -235,11 +262,22 @@ async fn send(
         if let Some(exception) = record.exception {
             let identity = FailureIdentity::from_exception(&exception, Location::Process, None, &[root]);
             let fingerprint = identity.fingerprint();
-            let seen = ExceptionSeen { release: release.clone(), at_ms, route: None, exception, fingerprint };
+            let seen = ExceptionSeen {
+                release: release.clone(),
+                at_ms,
+                route: None,
+                exception,
+                fingerprint,
+            };
             let _ = signals.send(Signal::ExceptionSeen(seen)).await;
         } else {
-            let record =
-                LogRecord { release: release.clone(), at_ms, source, severity: None, body: record.text };
+            let record = LogRecord {
+                release: release.clone(),
+                at_ms,
+                source,
+                severity: None,
+                body: record.text,
+            };
             let _ = signals.send(Signal::LogRecord(record)).await;
         }
     }

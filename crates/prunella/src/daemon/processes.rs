@@ -69,9 +69,17 @@ impl Daemon {
             match self.supervisor.adopt(&dir).await {
                 Ok(Adopted::Running(process)) => {
                     known.extend(process.pid().into_iter().chain(process.shim_pid()));
-                    let Ok(release) = ReleaseId::parse(process.state().release.clone()) else { continue };
-                    let addr = process.state().port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-                    self.reporter.say("adopted", &format!("release {release}, process {}", process.pid().unwrap_or(0)));
+                    let Ok(release) = ReleaseId::parse(process.state().release.clone()) else {
+                        continue;
+                    };
+                    let addr = process
+                        .state()
+                        .port
+                        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+                    self.reporter.say(
+                        "adopted",
+                        &format!("release {release}, process {}", process.pid().unwrap_or(0)),
+                    );
                     self.prepared.insert(release.clone());
                     self.watch(&release, Started { process, addr });
                 }
@@ -88,15 +96,27 @@ impl Daemon {
         if let Ok(swept) = swept
             && !swept.killed.is_empty()
         {
-            self.reporter.say("swept", &format!("{} orphaned process(es) ended", swept.killed.len()));
+            self.reporter
+                .say("swept", &format!("{} orphaned process(es) ended", swept.killed.len()));
         }
     }
 
     /// An exit while no daemon was looking is a signal like any other.
     fn saw_exit_of(&mut self, dir: &std::path::Path, exit: &Exit) {
-        let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let Some(release) = name.rsplit_once('.').and_then(|(r, _)| ReleaseId::parse(r).ok()) else { return };
-        let live = self.journal.world().service.releases.get(&release).is_some_and(Release::is_live);
+        let name = dir
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let Some(release) = name.rsplit_once('.').and_then(|(r, _)| ReleaseId::parse(r).ok()) else {
+            return;
+        };
+        let live = self
+            .journal
+            .world()
+            .service
+            .releases
+            .get(&release)
+            .is_some_and(Release::is_live);
         if live && !exit.requested {
             self.observe(&Signal::ProcessExit(exit_signal(&release, exit, 0)));
         }
@@ -116,9 +136,26 @@ impl Daemon {
         };
         self.effects.spawn(death);
         let root = process.state().cwd.to_string_lossy().into_owned();
-        self.effects.spawn(observe::output(process.clone(), release.clone(), root, self.signals.clone()));
-        self.effects.spawn(observe::resources(process.clone(), release.clone(), self.signals.clone()));
-        self.running.insert(release.clone(), Running { process, addr, ready: true, stopping: false });
+        self.effects.spawn(observe::output(
+            process.clone(),
+            release.clone(),
+            root,
+            self.signals.clone(),
+        ));
+        self.effects.spawn(observe::resources(
+            process.clone(),
+            release.clone(),
+            self.signals.clone(),
+        ));
+        self.running.insert(
+            release.clone(),
+            Running {
+                process,
+                addr,
+                ready: true,
+                stopping: false,
+            },
+        );
     }
 
     pub(super) fn started(&mut self, release: ReleaseId, result: Result<Started, PrepareError>) {
@@ -128,7 +165,8 @@ impl Daemon {
                 self.watch(&release, started);
             }
             Err(error) => {
-                self.reporter.say("failed", &format!("release {release}: {}", error.text()));
+                self.reporter
+                    .say("failed", &format!("release {release}: {}", error.text()));
                 self.saw_not_ready(&release, &error, true);
                 let restarts = self.recent.restarts.entry(release).or_default();
                 restarts.count += 1;
@@ -140,7 +178,9 @@ impl Daemon {
 
     /// A start that did not end in readiness is a signal, and so is the exit that it may have ended in.
     pub(super) fn saw_not_ready(&mut self, release: &ReleaseId, error: &PrepareError, was_ready: bool) {
-        let PrepareError::NotReady { why, waited_ms, exit } = error else { return };
+        let PrepareError::NotReady { why, waited_ms, exit } = error else {
+            return;
+        };
         if let Some(exit) = exit {
             self.observe(&Signal::ProcessExit(exit_signal(release, exit, *waited_ms)));
         }
@@ -156,7 +196,9 @@ impl Daemon {
 
     /// A process has ended.
     pub(super) fn exited(&mut self, release: &ReleaseId, run: &str, exit: Option<Exit>) {
-        let Some(running) = self.running.get(release).filter(|r| r.run() == run) else { return };
+        let Some(running) = self.running.get(release).filter(|r| r.run() == run) else {
+            return;
+        };
         let started_at = running.process.state().started_at_ms;
         let asked = running.stopping;
         self.running.remove(release);
@@ -171,7 +213,11 @@ impl Daemon {
         let restarts = self.recent.restarts.entry(release.clone()).or_default();
         restarts.count = if uptime > SETTLED_MS { 1 } else { restarts.count + 1 };
         // The first restart comes at once; what keeps dying waits longer each time.
-        let wait = if restarts.count <= 1 { 0 } else { backoff_ms(restarts.count) };
+        let wait = if restarts.count <= 1 {
+            0
+        } else {
+            backoff_ms(restarts.count)
+        };
         restarts.not_before_ms = now.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
         let text = exit.map_or_else(|| "it is gone".to_owned(), |e| describe(e.cause));
         self.reporter.say("died", &format!("release {release}: {text}"));
@@ -187,7 +233,11 @@ impl Daemon {
             if self.running.contains_key(&release) || failed_over.contains_key(&release) {
                 continue;
             }
-            let waits = self.recent.restarts.get(&release).is_some_and(|r| r.not_before_ms > now);
+            let waits = self
+                .recent
+                .restarts
+                .get(&release)
+                .is_some_and(|r| r.not_before_ms > now);
             let taken = self.is_exclusive() && !self.running.is_empty();
             if !waits && !taken {
                 self.start_process(release);
@@ -196,7 +246,16 @@ impl Daemon {
     }
 
     fn start_process(&mut self, release: ReleaseId) {
-        let Some(commit) = self.journal.world().service.releases.get(&release).map(|r| r.commit.clone()) else { return };
+        let Some(commit) = self
+            .journal
+            .world()
+            .service
+            .releases
+            .get(&release)
+            .map(|r| r.commit.clone())
+        else {
+            return;
+        };
         let key = format!("start/{release}");
         let starter = self.starter(&release, &commit);
         let was_prepared = self.prepared.contains(&release);
@@ -207,7 +266,11 @@ impl Daemon {
                 }
                 starter.start().await
             };
-            Done::Started { key, result: result.await, release }
+            Done::Started {
+                key,
+                result: result.await,
+                release,
+            }
         });
     }
 
@@ -258,7 +321,14 @@ fn exit_signal(release: &ReleaseId, exit: &Exit, uptime_ms: u64) -> ProcessExit 
         ExitCause::Signal { signal, .. } => (None, Some(signal)),
         ExitCause::Unknown => (None, None),
     };
-    ProcessExit { release: release.clone(), at_ms: exit.at_ms, code, signal, uptime_ms, expected: exit.requested }
+    ProcessExit {
+        release: release.clone(),
+        at_ms: exit.at_ms,
+        code,
+        signal,
+        uptime_ms,
+        expected: exit.requested,
+    }
 }
 
 /// Between two looks at a process's resources.

@@ -9,7 +9,8 @@ use prunella_core::detect::{CanaryComparison, ComparisonConfig};
 use prunella_core::id::{CommitId, ReleaseId, ServiceName};
 use prunella_core::ledger::{Event, Stream};
 use prunella_core::release::{
-    CanaryVerdict, Origin, ReleaseEnd, ReleaseEvent, ReleaseState, ReleaseStep, ServiceState, next_release_step, routing,
+    CanaryVerdict, Origin, ReleaseEnd, ReleaseEvent, ReleaseState, ReleaseStep, ServiceState, next_release_step,
+    routing,
 };
 use prunella_core::signal::{RequestBatch, Role};
 
@@ -83,7 +84,9 @@ impl Starter {
             listener,
             env: self.environment(),
             base_env: base_env(),
-            telemetry: Telemetry { otlp_endpoint: self.config.telemetry.otlp_endpoint.clone() },
+            telemetry: Telemetry {
+                otlp_endpoint: self.config.telemetry.otlp_endpoint.clone(),
+            },
             logs: LogLimits::default(),
             grace: service.stop_grace.0,
         };
@@ -102,7 +105,11 @@ impl Starter {
                     _ => None,
                 };
                 let said = last_words(process.run_dir());
-                let why = if said.is_empty() { not_ready.to_string() } else { format!("{not_ready}\n{said}") };
+                let why = if said.is_empty() {
+                    not_ready.to_string()
+                } else {
+                    format!("{not_ready}\n{said}")
+                };
                 let _ = process.stop(service.stop_grace.0).await;
                 let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let _ = std::fs::remove_dir_all(process.run_dir());
@@ -113,14 +120,22 @@ impl Starter {
 
     fn environment(&self) -> Vec<(String, String)> {
         let service = &self.config.service;
-        let passed = service.pass_env.iter().filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
-        passed.chain(service.env.iter().map(|(k, v)| (k.clone(), v.clone()))).collect()
+        let passed = service
+            .pass_env
+            .iter()
+            .filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
+        passed
+            .chain(service.env.iter().map(|(k, v)| (k.clone(), v.clone())))
+            .collect()
     }
 
     fn readiness(&self) -> Result<Readiness, PrepareError> {
         let ready = &self.config.ready;
         Ok(match (&ready.path, &ready.log, self.config.service.http) {
-            (Some(path), _, _) => Readiness::Http { path: path.clone(), expect: StatusExpect { from: 200, to: 399 } },
+            (Some(path), _, _) => Readiness::Http {
+                path: path.clone(),
+                expect: StatusExpect { from: 200, to: 399 },
+            },
             (None, Some(pattern), _) => Readiness::LogLine(
                 regex::Regex::new(pattern).map_err(|e| PrepareError::Build(format!("`ready.log`: {e}")))?,
             ),
@@ -132,16 +147,27 @@ impl Starter {
 
 /// The end of a process's output, for an error message.
 fn last_words(run_dir: &std::path::Path) -> String {
-    let Ok(entries) = std::fs::read_dir(run_dir) else { return String::new() };
+    let Ok(entries) = std::fs::read_dir(run_dir) else {
+        return String::new();
+    };
     let mut logs: Vec<PathBuf> = entries
         .flatten()
         .map(|e| e.path())
         .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("std")))
         .collect();
     logs.sort();
-    let text: String = logs.iter().filter_map(|p| std::fs::read(p).ok()).map(|b| String::from_utf8_lossy(&b).into_owned()).collect();
+    let text: String = logs
+        .iter()
+        .filter_map(|p| std::fs::read(p).ok())
+        .map(|b| String::from_utf8_lossy(&b).into_owned())
+        .collect();
     let lines: Vec<&str> = text.trim().lines().rev().take(12).collect();
-    lines.into_iter().rev().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n")
+    lines
+        .into_iter()
+        .rev()
+        .map(|l| format!("    {l}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 impl Daemon {
@@ -200,8 +226,15 @@ impl Daemon {
     }
 
     fn say_step(&self, release: &ReleaseId, what: &str) {
-        let commit = self.journal.world().service.releases.get(release).map(|r| r.commit.short().to_owned());
-        self.reporter.say("release", &format!("{release} ({}) {what}", commit.unwrap_or_default()));
+        let commit = self
+            .journal
+            .world()
+            .service
+            .releases
+            .get(release)
+            .map(|r| r.commit.short().to_owned());
+        self.reporter
+            .say("release", &format!("{release} ({}) {what}", commit.unwrap_or_default()));
     }
 
     fn next_release_step(&mut self) -> ReleaseStep {
@@ -209,13 +242,26 @@ impl Daemon {
         let exclusive = self.is_exclusive();
         let service = &self.journal.world().service;
         let ready = |release: &ReleaseId| {
-            if exclusive { self.prepared.contains(release) } else { self.running.get(release).is_some_and(|r| r.ready) }
+            if exclusive {
+                self.prepared.contains(release)
+            } else {
+                self.running.get(release).is_some_and(|r| r.ready)
+            }
         };
         next_release_step(service, &self.policy, &ready, &judged, clock::now_ms())
     }
 
     fn start_preparing(&mut self, release: ReleaseId) {
-        let Some(commit) = self.journal.world().service.releases.get(&release).map(|r| r.commit.clone()) else { return };
+        let Some(commit) = self
+            .journal
+            .world()
+            .service
+            .releases
+            .get(&release)
+            .map(|r| r.commit.clone())
+        else {
+            return;
+        };
         let key = format!("prepare/{release}");
         if self.in_flight.contains(&key) {
             return;
@@ -227,17 +273,28 @@ impl Daemon {
         self.begin(&key.clone(), async move {
             let result = async {
                 starter.prepare().await?;
-                if exclusive { Ok(None) } else { starter.start().await.map(Some) }
+                if exclusive {
+                    Ok(None)
+                } else {
+                    starter.start().await.map(Some)
+                }
             };
-            Done::Prepared { key, result: result.await, release }
+            Done::Prepared {
+                key,
+                result: result.await,
+                release,
+            }
         });
     }
 
     /// Removes the directories of releases that ended long ago.
     fn tidy_releases(&self) {
         let service = &self.journal.world().service;
-        let ended: Vec<&ReleaseId> =
-            service.order.iter().filter(|id| service.releases.get(*id).is_some_and(|r| !r.is_live())).collect();
+        let ended: Vec<&ReleaseId> = service
+            .order
+            .iter()
+            .filter(|id| service.releases.get(*id).is_some_and(|r| !r.is_live()))
+            .collect();
         for release in ended.iter().rev().skip(KEPT_RELEASES) {
             let dir = self.home.releases().join(release.as_str());
             if dir.exists() && !self.running.contains_key(*release) {
@@ -264,7 +321,9 @@ impl Daemon {
                 // Before the release ends, so that the incident still finds it live.
                 let _ = self.record_anomalies().await;
                 let first = self.journal.world().service.good().is_none();
-                let end = ReleaseEnd::Failed { why: why.chars().take(4_000).collect() };
+                let end = ReleaseEnd::Failed {
+                    why: why.chars().take(4_000).collect(),
+                };
                 let event = Event::Release(ReleaseEvent::Ended { release, end });
                 let _ = self.journal.decide(&Stream::Releases, |_| vec![event.clone()]).await;
                 if first {
@@ -289,7 +348,10 @@ impl Daemon {
             // The release that should serve has died: the good one serves until it is back.
             primary = fallback.take();
         }
-        let canary = wanted.canary.as_ref().and_then(|(release, share)| Some((up(release)?, *share)));
+        let canary = wanted
+            .canary
+            .as_ref()
+            .and_then(|(release, share)| Some((up(release)?, *share)));
         traffic::route(&self.config, primary, fallback, canary)
     }
 
@@ -305,7 +367,9 @@ impl Daemon {
         let Some(traffic) = &mut self.traffic else { return };
         match traffic.configure(wanted.clone()).await {
             Ok(()) => self.routed = Some(wanted),
-            Err(error) => self.reporter.say("error", &format!("the gateway was not told: {error}")),
+            Err(error) => self
+                .reporter
+                .say("error", &format!("the gateway was not told: {error}")),
         }
     }
 
@@ -314,15 +378,28 @@ impl Daemon {
         if self.stopping {
             return BTreeSet::new();
         }
-        let Some(route) = &self.routed else { return BTreeSet::new() };
-        let upstreams = [route.primary.as_ref(), route.fallback.as_ref(), route.canary.as_ref().map(|c| &c.upstream)];
-        upstreams.into_iter().flatten().filter_map(|u| ReleaseId::parse(u.release.clone()).ok()).collect()
+        let Some(route) = &self.routed else {
+            return BTreeSet::new();
+        };
+        let upstreams = [
+            route.primary.as_ref(),
+            route.fallback.as_ref(),
+            route.canary.as_ref().map(|c| &c.upstream),
+        ];
+        upstreams
+            .into_iter()
+            .flatten()
+            .filter_map(|u| ReleaseId::parse(u.release.clone()).ok())
+            .collect()
     }
 
     /// The release under judgement.
     fn judged_release(&self) -> Option<ReleaseId> {
         let service = &self.journal.world().service;
-        service.canary().or_else(|| service.on_probation()).map(|r| r.id.clone())
+        service
+            .canary()
+            .or_else(|| service.on_probation())
+            .map(|r| r.id.clone())
     }
 
     /// Feeds a batch to the comparison of the release under judgement with the good one.
@@ -354,10 +431,15 @@ impl Daemon {
 
     /// A release that heals must be seen on the routes that were broken.
     fn must_cover(&self, service: &ServiceState, release: &ReleaseId) -> Vec<String> {
-        let Some(Origin::Heal { incident }) = service.releases.get(release).map(|r| &r.origin) else { return Vec::new() };
+        let Some(Origin::Heal { incident }) = service.releases.get(release).map(|r| &r.origin) else {
+            return Vec::new();
+        };
         let incident = self.journal.world().incidents.get(incident);
-        let mut routes: Vec<String> =
-            incident.into_iter().flat_map(|i| &i.anomalies).filter_map(|a| a.route.clone()).collect();
+        let mut routes: Vec<String> = incident
+            .into_iter()
+            .flat_map(|i| &i.anomalies)
+            .filter_map(|a| a.route.clone())
+            .collect();
         routes.sort();
         routes.dedup();
         routes
@@ -385,13 +467,21 @@ impl Daemon {
             Some(ReleaseState::Probation { since_ms }) => *since_ms,
             _ => now,
         };
-        let lived = self.running.get(release).map_or(0, |r| now - r.process.state().started_at_ms.max(since));
+        let lived = self
+            .running
+            .get(release)
+            .map_or(0, |r| now - r.process.state().started_at_ms.max(since));
         let need = self.policy.canary.probation_ms;
         if lived >= need {
-            CanaryVerdict::NotWorse { why: format!("it ran for {} s without an incident", lived / 1000) }
+            CanaryVerdict::NotWorse {
+                why: format!("it ran for {} s without an incident", lived / 1000),
+            }
         } else {
             let count = |ms: i64| u64::try_from(ms).unwrap_or(0);
-            CanaryVerdict::NotEnoughData { have: count(lived), need: count(need) }
+            CanaryVerdict::NotEnoughData {
+                have: count(lived),
+                need: count(need),
+            }
         }
     }
 
@@ -418,7 +508,8 @@ impl Daemon {
             return;
         }
         let Some(old) = self.traffic.take() else { return };
-        self.reporter.say("gateway", "it is gone; starting it again on the same socket");
+        self.reporter
+            .say("gateway", "it is gone; starting it again on the same socket");
         let opened = match old.reopen(&self.home, &self.config).await {
             Ok(traffic) => Ok(traffic),
             Err((first, listener)) => {

@@ -1,6 +1,6 @@
 //! From nothing, or from what a crash has left, to a daemon that works.
 
-use miette::{IntoDiagnostic as _, miette};
+use miette::IntoDiagnostic as _;
 use prunella_core::detect::{Detectors, DetectorsSnapshot, GroupConfig, Grouper, ReleaseHistory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::ledger::{Event, Stream};
@@ -19,23 +19,24 @@ use crate::home::Home;
 use crate::journal::Journal;
 use crate::store::Blobs;
 use crate::supervise::{Launcher, Supervisor};
+use crate::ui::Problem;
 use crate::wake::Wake;
 
 /// Opens everything, takes over what still runs, and asks for the first release.
 pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) -> miette::Result<(Daemon, Wake)> {
-    let repo = Repo::open(&options.root).map_err(|e| miette!("{e}"))?;
+    let repo = Repo::open(&options.root).map_err(Problem::from)?;
     let root = repo.root().to_owned();
     let config = configuration(&root, options.start)?;
     let service = ServiceName::parse(config.service.name.clone()).into_diagnostic()?;
     let home = Home::of(&root, Some(&config));
-    home.create().map_err(|e| miette!("{e}"))?;
-    let lock = home.lock().map_err(|e| miette!("{e}"))?;
-    let journal = Journal::open(&home).await.map_err(|e| miette!("{e}"))?;
-    let blobs = Blobs::open(&home.blobs()).map_err(|e| miette!("{e}"))?;
+    home.create().map_err(Problem::from)?;
+    let lock = home.lock().map_err(Problem::from)?;
+    let journal = Journal::open(&home).await.map_err(Problem::from)?;
+    let blobs = Blobs::open(&home.blobs()).map_err(Problem::from)?;
     let wake = Wake::listen(&home.wake_socket()).into_diagnostic()?;
     let supervisor = Supervisor::new(home.runs(), Launcher::default(), instance(&home)?);
     let traffic = if config.service.http {
-        Some(Traffic::open(&home, &config).await.map_err(|e| miette!("{e}"))?)
+        Some(Traffic::open(&home, &config).await.map_err(Problem::from)?)
     } else {
         None
     };
@@ -84,12 +85,16 @@ fn configuration(root: &std::path::Path, start: Option<Vec<String>>) -> miette::
         }
         (Ok(config), None) => Ok(config),
         (Err(ConfigError::Missing(_)), Some(argv)) => {
-            let name = root.file_name().map_or_else(|| "service".to_owned(), |n| n.to_string_lossy().into_owned());
-            let name: String =
-                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            let name = root
+                .file_name()
+                .map_or_else(|| "service".to_owned(), |n| n.to_string_lossy().into_owned());
+            let name: String = name
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+                .collect();
             Ok(Config::minimal(name.trim_matches('-'), Command::Argv(argv)))
         }
-        (Err(error), _) => Err(miette!("{error}")),
+        (Err(error), _) => Err(Problem::from(error).into()),
     }
 }
 
@@ -110,7 +115,9 @@ fn instance(home: &Home) -> miette::Result<String> {
 
 impl Daemon {
     fn restore(&mut self) {
-        let Ok(text) = std::fs::read(self.home.dir().join("detectors.json")) else { return };
+        let Ok(text) = std::fs::read(self.home.dir().join("detectors.json")) else {
+            return;
+        };
         let saved: Result<(DetectorsSnapshot, BTreeMap<ReleaseId, ReleaseHistory>), _> = serde_json::from_slice(&text);
         if let Ok((snapshot, histories)) = saved {
             for problem in self.detectors.restore(&snapshot) {
@@ -122,13 +129,24 @@ impl Daemon {
 
     /// Asks for the newest commit, unless it runs already or must not come back.
     async fn first_release(&mut self) -> miette::Result<()> {
-        let head = self.repo.head().map_err(|e| miette!("{e}"))?;
-        let dirt = self.repo.is_dirty().map_err(|e| miette!("{e}"))?;
+        let head = self.repo.head().map_err(Problem::from)?;
+        let dirt = self.repo.is_dirty().map_err(Problem::from)?;
         if dirt.is_dirty() {
-            self.reporter.say("note", &format!("the work tree has changes ({}): only commits are deployed", dirt.examples.join(", ")));
+            self.reporter.say(
+                "note",
+                &format!(
+                    "the work tree has changes ({}): only commits are deployed",
+                    dirt.examples.join(", ")
+                ),
+            );
         }
         let service = &self.journal.world().service;
-        let newest = service.order.iter().rev().filter_map(|id| service.releases.get(id)).find(|r| r.is_live());
+        let newest = service
+            .order
+            .iter()
+            .rev()
+            .filter_map(|id| service.releases.get(id))
+            .find(|r| r.is_live());
         if let Some(newest) = newest
             && (newest.commit == head || self.repo.is_ancestor(&head, &newest.commit).unwrap_or(false))
         {
@@ -136,7 +154,10 @@ impl Daemon {
         }
         for (commit, bad) in &service.bad {
             let brings = self.repo.is_ancestor(commit, &head).unwrap_or(false);
-            let heals = bad.healed_by.iter().any(|by| self.repo.is_ancestor(by, &head).unwrap_or(false));
+            let heals = bad
+                .healed_by
+                .iter()
+                .any(|by| self.repo.is_ancestor(by, &head).unwrap_or(false));
             if brings && !heals && newest.is_some() {
                 let text = format!(
                     "HEAD contains {}, which {} proved bad, without its fix: the release that runs stays",
@@ -148,8 +169,15 @@ impl Daemon {
             }
         }
         let release = service.next_id(&head);
-        let event = ReleaseEvent::Requested { release, commit: head, origin: Origin::Start };
-        self.journal.append(&Stream::Releases, &[Event::Release(event)]).await.map_err(|e| miette!("{e}"))?;
+        let event = ReleaseEvent::Requested {
+            release,
+            commit: head,
+            origin: Origin::Start,
+        };
+        self.journal
+            .append(&Stream::Releases, &[Event::Release(event)])
+            .await
+            .map_err(Problem::from)?;
         Ok(())
     }
 

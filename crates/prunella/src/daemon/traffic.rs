@@ -88,7 +88,10 @@ impl Traffic {
         match (Self::start(home, config, self.listener).await, spare) {
             (Ok(traffic), _) => Ok(traffic),
             (Err(error), Ok(listener)) => Err((error, listener)),
-            (Err(error), Err(_)) => Err((error, TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a loopback port"))),
+            (Err(error), Err(_)) => Err((
+                error,
+                TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a loopback port"),
+            )),
         }
     }
 
@@ -186,23 +189,39 @@ async fn hello(client: &mut Client) -> Result<Hello, TrafficError> {
 fn refused(reply: &Reply) -> TrafficError {
     match reply {
         Reply::Refused { message, .. } => TrafficError::Refused(message.clone()),
-        other => TrafficError::Refused(format!("an answer that does not fit: {other:?}").chars().take(200).collect()),
+        other => TrafficError::Refused(
+            format!("an answer that does not fit: {other:?}")
+                .chars()
+                .take(200)
+                .collect(),
+        ),
     }
 }
 
 /// The gateway is its own session, so that neither the terminal's Ctrl-C nor our end reaches it, and it gets the
 /// listening socket as descriptor 3 and nothing else.
-#[allow(clippy::disallowed_methods, reason = "the gateway's process is started here and nowhere else")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the gateway's process is started here and nowhere else"
+)]
 fn spawn(dir: &Path, config: &Config, listener: &TcpListener) -> io::Result<tokio::process::Child> {
     std::fs::create_dir_all(dir)?;
     let log = std::fs::File::create(dir.join("gateway.log"))?;
     let mut command = tokio::process::Command::new("/proc/self/exe");
-    command.arg("gateway").arg("--state-dir").arg(dir).args(["--listen-fd", "3"]);
+    command
+        .arg("gateway")
+        .arg("--state-dir")
+        .arg(dir)
+        .args(["--listen-fd", "3"]);
     command.args(["--workers", &config.gateway.workers.to_string()]);
     if let (Some(cert), Some(key)) = (&config.gateway.tls_cert, &config.gateway.tls_key) {
         command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
     }
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     let fd = listener.as_raw_fd();
     // SAFETY: between fork and exec only setsid, dup2 and fcntl are called, which are async-signal-safe.
     unsafe {
@@ -210,8 +229,16 @@ fn spawn(dir: &Path, config: &Config, listener: &TcpListener) -> io::Result<toki
             if libc::setsid() < 0 {
                 return Err(io::Error::last_os_error());
             }
-            let done = if fd == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(fd, 3) };
-            if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+            let done = if fd == 3 {
+                libc::fcntl(3, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(fd, 3)
+            };
+            if done < 0 {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(())
+            }
         });
     }
     command.spawn()
@@ -318,7 +345,11 @@ fn failed(tick: u64, failure: control::FailureEvent) -> Option<RequestFailure> {
 /// Which process a release listens on.
 #[must_use]
 pub fn upstream(release: &ReleaseId, addr: SocketAddr) -> Upstream {
-    Upstream { release: release.to_string(), addr, protocol: control::Protocol::Http1 }
+    Upstream {
+        release: release.to_string(),
+        addr,
+        protocol: control::Protocol::Http1,
+    }
 }
 
 /// A route to these upstreams with the limits of the configuration.
@@ -335,7 +366,11 @@ pub fn route(
         service: config.service.name.clone(),
         primary,
         fallback,
-        canary: canary.map(|(upstream, share)| Canary { upstream, share, sticky: control::Stickiness::default() }),
+        canary: canary.map(|(upstream, share)| Canary {
+            upstream,
+            share,
+            sticky: control::Stickiness::default(),
+        }),
         hold_ms: ms(gateway.hold),
         ..RouteConfig::default()
     };

@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use prunella_sandbox::{CancelToken, JailSpec, Limits, Mount, Network, Priority, Report, SandboxError, Tier, find_toolchain};
+use prunella_sandbox::{
+    CancelToken, JailSpec, Limits, Mount, Network, Priority, Report, SandboxError, Tier, find_toolchain,
+};
 
 use crate::config::{Command, Config};
 use crate::supervise::base_env;
@@ -75,7 +77,8 @@ impl Cell {
             Mount::overlay(&self.tree, &self.tree)
         };
         spec.mounts = vec![tree];
-        spec.mounts.extend(self.state.iter().map(|(host, inside)| Mount::writable(host, inside)));
+        spec.mounts
+            .extend(self.state.iter().map(|(host, inside)| Mount::writable(host, inside)));
         let path = spec.env.get("PATH").cloned().unwrap_or_default();
         spec.toolchains = self.toolchains(argv, &path);
         spec.limits = self.limits.clone();
@@ -87,11 +90,17 @@ impl Cell {
 
     /// The toolchains of every program that the command names, of the usual ones, and what else is to be shown.
     fn toolchains(&self, argv: &[String], path: &str) -> Vec<PathBuf> {
-        let words = argv.iter().flat_map(|arg| arg.split(|c: char| c.is_whitespace() || ";&|()'\"=".contains(c)));
+        let words = argv
+            .iter()
+            .flat_map(|arg| arg.split(|c: char| c.is_whitespace() || ";&|()'\"=".contains(c)));
         let mut found: BTreeSet<PathBuf> = self.shown.iter().filter(|p| p.exists()).cloned().collect();
         for word in words.chain(USUAL.iter().copied()).filter(|w| !w.is_empty()) {
             let local = self.tree.join(word);
-            let program = if word.contains('/') && local.exists() { local.as_os_str() } else { OsStr::new(word) };
+            let program = if word.contains('/') && local.exists() {
+                local.as_os_str()
+            } else {
+                OsStr::new(word)
+            };
             found.extend(find_toolchain(program, OsStr::new(path)));
         }
         found.retain(|dir| !dir.starts_with(&self.tree));

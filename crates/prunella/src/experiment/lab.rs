@@ -106,13 +106,20 @@ impl Lab {
     #[must_use]
     pub fn known(&self, commit: &CommitId) -> Vec<Trial> {
         let tree = self.checkouts.repo().tree_of(commit).ok();
-        tree.and_then(|t| self.known.get(t.as_str())).cloned().unwrap_or_default()
+        tree.and_then(|t| self.known.get(t.as_str()))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// One fresh trial.
     pub fn trial(&mut self, commit: &CommitId) -> Trial {
-        let requests: Vec<ProbeRequest> =
-            self.reproduction.before.iter().chain(&self.reproduction.targets).cloned().collect();
+        let requests: Vec<ProbeRequest> = self
+            .reproduction
+            .before
+            .iter()
+            .chain(&self.reproduction.targets)
+            .cloned()
+            .collect();
         match self.probe(commit, requests) {
             Err(why) => Trial::NotRun { why },
             Ok((seen, root)) => outcome::read(&self.reproduction, &seen, &root, self.good_class),
@@ -133,7 +140,11 @@ impl Lab {
         self.tier = Some(report.tier);
         let seen = serde_json::from_slice(&result).map_err(|_| {
             let said = report.stderr.text();
-            format!("the probe did not report ({:?}) {}", report.exit, said.trim().lines().last().unwrap_or_default())
+            format!(
+                "the probe did not report ({:?}) {}",
+                report.exit,
+                said.trim().lines().last().unwrap_or_default()
+            )
         })?;
         Ok((seen, checkout.dir.to_string_lossy().into_owned()))
     }
@@ -144,24 +155,36 @@ impl Lab {
     }
 
     fn run_probe(&self, cell: &Cell, spec: &ProbeSpec) -> Result<(Report, Vec<u8>), String> {
-        let argv: Vec<String> =
-            [PROBE, "probe", "--spec-fd", "3", "--result-fd", "4"].iter().map(ToString::to_string).collect();
+        let argv: Vec<String> = [PROBE, "probe", "--spec-fd", "3", "--result-fd", "4"]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mut jail = cell.spec(&spec.argv, &spec.env);
         jail.argv = argv;
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         jail.mounts.push(Mount::read_only(own, PROBE));
         let mut told = memory_file("probe-spec").map_err(|e| e.to_string())?;
         let mut result = memory_file("probe-result").map_err(|e| e.to_string())?;
-        told.write_all(&serde_json::to_vec(spec).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        told.write_all(&serde_json::to_vec(spec).map_err(|e| e.to_string())?)
+            .map_err(|e| e.to_string())?;
         told.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
         jail.extra_fds = vec![
-            ExtraFd { outer: told.as_raw_fd(), inner: SPEC_FD },
-            ExtraFd { outer: result.as_raw_fd(), inner: RESULT_FD },
+            ExtraFd {
+                outer: told.as_raw_fd(),
+                inner: SPEC_FD,
+            },
+            ExtraFd {
+                outer: result.as_raw_fd(),
+                inner: RESULT_FD,
+            },
         ];
         let report = prunella_sandbox::run(&jail, &self.cancel).map_err(|e| e.to_string())?;
         let mut text = Vec::new();
         result.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
-        result.take(64 << 20).read_to_end(&mut text).map_err(|e| e.to_string())?;
+        result
+            .take(64 << 20)
+            .read_to_end(&mut text)
+            .map_err(|e| e.to_string())?;
         Ok((report, text))
     }
 
@@ -199,11 +222,13 @@ impl Lab {
         let ready = &self.config.ready;
         match (&ready.path, &ready.log, self.config.service.http) {
             (Some(path), _, _) => ProbeReady::Path { path: path.clone() },
-            (None, Some(pattern), _) => ProbeReady::Line { pattern: pattern.clone() },
+            (None, Some(pattern), _) => ProbeReady::Line {
+                pattern: pattern.clone(),
+            },
             (None, None, true) => ProbeReady::Port,
-            (None, None, false) => {
-                ProbeReady::Settled { ms: u64::try_from(ready.settle.0.as_millis()).unwrap_or(u64::MAX) }
-            }
+            (None, None, false) => ProbeReady::Settled {
+                ms: u64::try_from(ready.settle.0.as_millis()).unwrap_or(u64::MAX),
+            },
         }
     }
 
@@ -214,7 +239,11 @@ impl Lab {
         for (number, entry) in self.reproduction.state.iter().enumerate() {
             let copy = copies.join(number.to_string());
             copy_tree(&self.state_dir.join(&entry.copy), &copy).map_err(|e| e.to_string())?;
-            let inside = if entry.place.is_absolute() { entry.place.clone() } else { checkout.dir.join(&entry.place) };
+            let inside = if entry.place.is_absolute() {
+                entry.place.clone()
+            } else {
+                checkout.dir.join(&entry.place)
+            };
             cell.state.push((copy, inside));
         }
         Ok(cell)
@@ -246,14 +275,28 @@ impl Lab {
         self.experiments += 1;
         self.tier = Some(report.tier);
         let exit = match report.exit {
-            Exit::Exited(127) => SuiteExit::NotRun { why: report.stderr.text().trim().to_owned() },
+            Exit::Exited(127) => SuiteExit::NotRun {
+                why: report.stderr.text().trim().to_owned(),
+            },
             Exit::Exited(code) => SuiteExit::Exited { code },
-            other => SuiteExit::Killed { what: format!("{other:?}") },
+            other => SuiteExit::Killed {
+                what: format!("{other:?}"),
+            },
         };
         let report = testreport::parse(&report.stdout.text(), &report.stderr.text());
-        let passed_unnamed = report.as_ref().filter(|r| !r.names_passed).map(|r| r.passed as u64);
-        let tests = report.map(|r| r.tests.into_iter().map(|(name, outcome)| (name, test_outcome(outcome))).collect());
-        Some(SuiteRun { exit, tests, passed_unnamed, wall_ms: wall_ms(began) })
+        let passed_unnamed = report.as_ref().filter(|r| !r.names_passed).map(|r| r.passed);
+        let tests = report.map(|r| {
+            r.tests
+                .into_iter()
+                .map(|(name, outcome)| (name, test_outcome(outcome)))
+                .collect()
+        });
+        Some(SuiteRun {
+            exit,
+            tests,
+            passed_unnamed,
+            wall_ms: wall_ms(began),
+        })
     }
 }
 
@@ -275,7 +318,10 @@ fn base_environment() -> BTreeMap<String, String> {
 
 /// A file without a name, in memory.
 fn memory_file(name: &str) -> std::io::Result<File> {
-    Ok(File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?))
+    Ok(File::from(rustix::fs::memfd_create(
+        name,
+        rustix::fs::MemfdFlags::CLOEXEC,
+    )?))
 }
 
 /// Copies a file or a directory with all that is in it; links stay links.

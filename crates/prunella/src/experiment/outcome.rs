@@ -35,8 +35,14 @@ pub fn exceptions(lines: &[String], root: &str) -> Vec<Exception> {
 }
 
 fn not_run(seen: &ProbeResult, why: &str) -> Trial {
-    let last = seen.lines.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
-    Trial::NotRun { why: format!("{why}{last}") }
+    let last = seen
+        .lines
+        .last()
+        .map(|line| format!("; its last line: {line}"))
+        .unwrap_or_default();
+    Trial::NotRun {
+        why: format!("{why}{last}"),
+    }
 }
 
 fn process(reproduction: &Reproduction, seen: &ProbeResult, root: &str) -> Trial {
@@ -71,7 +77,9 @@ fn first_failure(reproduction: &Reproduction, seen: &ProbeResult, root: &str, go
     if targets.is_empty() {
         return not_run(seen, "no request was answered");
     }
-    let outcomes = targets.iter().map(|reply| one(reproduction, seen, reply, root, good_class));
+    let outcomes = targets
+        .iter()
+        .map(|reply| one(reproduction, seen, reply, root, good_class));
     let mut other = None;
     for outcome in outcomes {
         match outcome {
@@ -95,9 +103,9 @@ fn one(
     let identity = match &reply.answer {
         ProbeAnswer::Response { status, .. } if *status < 500 => {
             return match good_class {
-                Some(class) if class != status / 100 => {
-                    Trial::OtherFailure { seen: format!("{location}: {status}, not {class}xx") }
-                }
+                Some(class) if class != status / 100 => Trial::OtherFailure {
+                    seen: format!("{location}: {status}, not {class}xx"),
+                },
                 _ => Trial::Passed,
             };
         }
@@ -128,7 +136,9 @@ fn compare(expected: &FailureIdentity, identity: &FailureIdentity) -> Trial {
         // failure; with an exception on both sides it is not.
         Match::Weaker if one_sided(expected, identity) => Trial::Failed { seen },
         Match::Weaker => Trial::OtherFailure { seen },
-        Match::Different(why) => Trial::OtherFailure { seen: format!("{seen} ({why})") },
+        Match::Different(why) => Trial::OtherFailure {
+            seen: format!("{seen} ({why})"),
+        },
     }
 }
 
@@ -145,10 +155,14 @@ fn slow(seen: &ProbeResult, threshold_us: Option<u64>) -> Trial {
     if let Some(why) = &seen.not_ready {
         return not_run(seen, why);
     }
-    let Some(threshold) = threshold_us else { return not_run(seen, "normal and slow were not told apart yet") };
+    let Some(threshold) = threshold_us else {
+        return not_run(seen, "normal and slow were not told apart yet");
+    };
     match median_latency(seen) {
         None => not_run(seen, "no request was answered"),
-        Some(median) if median > threshold => Trial::Failed { seen: format!("{:.1} ms", median as f64 / 1000.0) },
+        Some(median) if median > threshold => Trial::Failed {
+            seen: format!("{:.1} ms", median as f64 / 1000.0),
+        },
         Some(_) => Trial::Passed,
     }
 }

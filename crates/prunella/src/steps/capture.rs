@@ -35,7 +35,9 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     };
     // A process that dies under a request is reproduced by that request; without one, by its start.
     let symptom = match symptom {
-        Symptom::Request if targets.is_empty() && process_died(&bench.incident) => Symptom::Process { watch_ms: WATCH_MS },
+        Symptom::Request if targets.is_empty() && process_died(&bench.incident) => {
+            Symptom::Process { watch_ms: WATCH_MS }
+        }
         other => other,
     };
     if targets.is_empty() && !matches!(symptom, Symptom::Process { .. }) {
@@ -56,7 +58,11 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     };
     let summary = reproduction.summary();
     let blob = bench.store(&reproduction)?;
-    Ok(vec![IncidentEvent::Captured { reproduction: blob, identity, summary }])
+    Ok(vec![IncidentEvent::Captured {
+        reproduction: blob,
+        identity,
+        summary,
+    }])
 }
 
 fn has(incident: &Incident, kinds: &[AnomalyKind]) -> bool {
@@ -64,7 +70,10 @@ fn has(incident: &Incident, kinds: &[AnomalyKind]) -> bool {
 }
 
 fn process_died(incident: &Incident) -> bool {
-    has(incident, &[AnomalyKind::Crash, AnomalyKind::CrashLoop, AnomalyKind::Readiness])
+    has(
+        incident,
+        &[AnomalyKind::Crash, AnomalyKind::CrashLoop, AnomalyKind::Readiness],
+    )
 }
 
 fn symptom_of(incident: &Incident) -> Symptom {
@@ -83,12 +92,16 @@ type Requests = (Vec<Capture>, Vec<Capture>, Vec<Healthy>);
 
 /// Chooses among the recorded requests.
 async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> {
-    let Some(socket) = &bench.gateway else { return Ok((Vec::new(), Vec::new(), Vec::new())) };
-    let incident = &bench.incident;
-    let ask = |filter: CaptureFilter| async move {
-        traffic::captures(socket, filter).await.map_err(|e| e.to_string())
+    let Some(socket) = &bench.gateway else {
+        return Ok((Vec::new(), Vec::new(), Vec::new()));
     };
-    let all = ask(CaptureFilter { limit: 2_000, ..CaptureFilter::default() }).await?;
+    let incident = &bench.incident;
+    let ask = |filter: CaptureFilter| async move { traffic::captures(socket, filter).await.map_err(|e| e.to_string()) };
+    let all = ask(CaptureFilter {
+        limit: 2_000,
+        ..CaptureFilter::default()
+    })
+    .await?;
     let failing = incident.failing.release.as_str();
     let routes: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
     let is_target = |c: &&Capture| {
@@ -106,8 +119,11 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         candidates.sort_by_key(|c| std::cmp::Reverse(c.at_ms));
     }
     let mut seen = BTreeSet::new();
-    let mut targets: Vec<Capture> =
-        candidates.into_iter().filter(|c| seen.insert((c.method.clone(), c.uri.clone()))).cloned().collect();
+    let mut targets: Vec<Capture> = candidates
+        .into_iter()
+        .filter(|c| seen.insert((c.method.clone(), c.uri.clone())))
+        .cloned()
+        .collect();
     targets.truncate(MAX_TARGETS);
     let before = before(&all, &targets);
     let healthy = healthy(&all, incident);
@@ -116,7 +132,9 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
 
 /// What changed something before the failure, oldest first.
 fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
-    let Some(first) = targets.iter().map(|t| t.order_us).min() else { return Vec::new() };
+    let Some(first) = targets.iter().map(|t| t.order_us).min() else {
+        return Vec::new();
+    };
     let changes = |c: &&Capture| {
         !matches!(c.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
             && c.order_us < first
@@ -133,16 +151,25 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
 fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let good = incident.good.as_ref().map(|g| g.release.as_str());
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
-    let mut sorted: Vec<&Capture> = all.iter().filter(|c| c.failure.is_none() && c.method == "GET").collect();
+    let mut sorted: Vec<&Capture> = all
+        .iter()
+        .filter(|c| c.failure.is_none() && c.method == "GET")
+        .collect();
     // What the good release has answered tells most.
     sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
     let mut kept = Vec::new();
     for capture in sorted {
-        let Some(status) = capture.response.as_ref().map(|r| r.status).filter(|s| *s < 500) else { continue };
+        let Some(status) = capture.response.as_ref().map(|r| r.status).filter(|s| *s < 500) else {
+            continue;
+        };
         let count = by_route.entry((capture.route.clone(), status)).or_default();
         *count += 1;
         if *count <= 2 && kept.len() < MAX_HEALTHY {
-            kept.push(Healthy { request: request(capture), route: capture.route.clone(), status });
+            kept.push(Healthy {
+                request: request(capture),
+                route: capture.route.clone(),
+                status,
+            });
         }
     }
     kept
@@ -150,7 +177,13 @@ fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
 
 /// The request as the service saw it, without what belongs to the connection.
 fn request(capture: &Capture) -> ProbeRequest {
-    const LEFT_OUT: &[&str] = &["host", "connection", "content-length", "transfer-encoding", "accept-encoding"];
+    const LEFT_OUT: &[&str] = &[
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "accept-encoding",
+    ];
     let keep = |name: &str| !LEFT_OUT.iter().any(|l| name.eq_ignore_ascii_case(l));
     ProbeRequest {
         method: capture.method.clone(),
@@ -169,16 +202,25 @@ async fn state_of(bench: &Bench) -> Result<(Vec<StateEntry>, BTreeMap<String, St
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(|e| e.to_string())?;
     }
-    let copied = copy_state(&wanted_state(bench), &dir).await.map_err(|e| e.to_string())?;
+    let copied = copy_state(&wanted_state(bench), &dir)
+        .await
+        .map_err(|e| e.to_string())?;
     let entries = copied
         .entries
         .into_iter()
         .map(|entry| StateEntry {
             place: place_of(bench, &entry.original_path),
-            copy: entry.copy_path.strip_prefix(&copied.dir).map_or(entry.copy_path.clone(), ToOwned::to_owned),
+            copy: entry
+                .copy_path
+                .strip_prefix(&copied.dir)
+                .map_or(entry.copy_path.clone(), ToOwned::to_owned),
         })
         .collect();
-    let left_out = copied.left_out.iter().map(|l| format!("{}: {}", l.what, l.why)).collect();
+    let left_out = copied
+        .left_out
+        .iter()
+        .map(|l| format!("{}: {}", l.what, l.why))
+        .collect();
     Ok((entries, copied.env.into_iter().collect(), left_out))
 }
 
@@ -186,11 +228,14 @@ async fn state_of(bench: &Bench) -> Result<(Vec<StateEntry>, BTreeMap<String, St
 fn wanted_state(bench: &Bench) -> StateSpec {
     let (config, root) = (&bench.config, bench.repo.root());
     let service = &config.service;
-    let passed = service.pass_env.iter().filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
+    let passed = service
+        .pass_env
+        .iter()
+        .filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
     let found = match &bench.process {
-        Some(process) if config.state.watch => {
-            process.open_state_files(&[root, &bench.home.releases()]).unwrap_or_default()
-        }
+        Some(process) if config.state.watch => process
+            .open_state_files(&[root, &bench.home.releases()])
+            .unwrap_or_default(),
         _ => Vec::new(),
     };
     let own = bench.home.dir();
@@ -206,7 +251,10 @@ fn wanted_state(bench: &Bench) -> StateSpec {
         exclude: Vec::new(),
         env: passed.chain(service.env.clone()).collect(),
         env_names: service.env.keys().chain(&config.state.env).cloned().collect(),
-        limits: StateLimits { bytes: config.state.limit.0, ..StateLimits::default() },
+        limits: StateLimits {
+            bytes: config.state.limit.0,
+            ..StateLimits::default()
+        },
     }
 }
 
@@ -227,7 +275,12 @@ fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> Failu
     let location = target.map_or(Location::Process, |t| Location::Route {
         method: t.method.clone(),
         // The gateway's name of a route begins with the method.
-        template: t.route.strip_prefix(t.method.as_str()).unwrap_or(&t.route).trim_start().to_owned(),
+        template: t
+            .route
+            .strip_prefix(t.method.as_str())
+            .unwrap_or(&t.route)
+            .trim_start()
+            .to_owned(),
     });
     let roots = [bench.failing_root.as_str()];
     let status = target.and_then(|t| t.response.as_ref()).map(|r| r.status);
@@ -250,5 +303,8 @@ fn commonest<'a>(exceptions: &'a [Exception], location: &Location, roots: &[&str
         let print = FailureIdentity::from_exception(exception, location.clone(), None, roots).fingerprint();
         counts.entry(print).or_insert((0, exception)).0 += 1;
     }
-    counts.into_values().max_by_key(|(count, _)| *count).map(|(_, exception)| exception)
+    counts
+        .into_values()
+        .max_by_key(|(count, _)| *count)
+        .map(|(_, exception)| exception)
 }

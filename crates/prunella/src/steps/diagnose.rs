@@ -16,9 +16,9 @@ use prunella_core::verify::Trial;
 use super::Bench;
 use crate::diffs;
 use crate::experiment::lab::Lab;
+use crate::experiment::outcome;
 use crate::experiment::probe_wire::{ProbeAnswer, ProbeRequest};
 use crate::experiment::reproduction::Symptom;
-use crate::experiment::outcome;
 use crate::git::CommitInfo;
 use crate::steps::shrink::{self, Shrunk};
 
@@ -33,13 +33,29 @@ const MAX_RANGE: usize = 20_000;
 /// If git or the sandbox cannot be used at all; a search that finds nothing is a diagnosis too.
 pub fn run(bench: &Bench) -> Result<Vec<IncidentEvent>, String> {
     let began = Instant::now();
-    let mut work = Work { lab: bench.lab()?, bench, began, parts: empty_parts() };
-    let Some(good) = bench.incident.good.clone() else {
-        return work.end(Grade::Inconclusive { why: "there is no earlier good release to compare with".into() }, Cause::Unknown);
+    let mut work = Work {
+        lab: bench.lab()?,
+        bench,
+        began,
+        parts: empty_parts(),
     };
-    let range = bench.repo.commits_between(&good.commit, bench.head()).map_err(|e| e.to_string())?;
+    let Some(good) = bench.incident.good.clone() else {
+        return work.end(
+            Grade::Inconclusive {
+                why: "there is no earlier good release to compare with".into(),
+            },
+            Cause::Unknown,
+        );
+    };
+    let range = bench
+        .repo
+        .commits_between(&good.commit, bench.head())
+        .map_err(|e| e.to_string())?;
     if range.is_empty() || range.len() > MAX_RANGE {
-        let why = format!("{} commits lie between the good release and the failing one", range.len());
+        let why = format!(
+            "{} commits lie between the good release and the failing one",
+            range.len()
+        );
         return work.end(Grade::Inconclusive { why }, Cause::Unknown);
     }
     let ranking = work.rank(&range);
@@ -95,7 +111,10 @@ impl Work<'_> {
         self.parts.seconds = self.began.elapsed().as_secs_f64();
         let detail = detail.map(|d| self.bench.store(&d)).transpose()?;
         let diagnosis = Diagnosis::new(self.parts).map_err(|e| e.to_string())?;
-        Ok(vec![IncidentEvent::Diagnosed { diagnosis: Box::new(diagnosis), detail }])
+        Ok(vec![IncidentEvent::Diagnosed {
+            diagnosis: Box::new(diagnosis),
+            detail,
+        }])
     }
 
     fn rank(&mut self, range: &[CommitInfo]) -> Ranking {
@@ -104,14 +123,18 @@ impl Work<'_> {
             .take(MAX_READ)
             .filter_map(|info| {
                 let Ok(diff) = diffs::of(&self.bench.repo, info) else {
-                    self.parts.not_looked_at.push(format!("{}: its change could not be read", info.id.short()));
+                    self.parts
+                        .not_looked_at
+                        .push(format!("{}: its change could not be read", info.id.short()));
                     return None;
                 };
                 Some(suspect(info, &diff))
             })
             .collect();
         if range.len() > MAX_READ {
-            self.parts.not_looked_at.push(format!("the changes of {} older commits", range.len() - MAX_READ));
+            self.parts
+                .not_looked_at
+                .push(format!("the changes of {} older commits", range.len() - MAX_READ));
         }
         let reproduction = &self.lab.reproduction;
         let route = self.bench.incident.anomalies.iter().find_map(|a| a.route.clone());
@@ -149,7 +172,9 @@ impl Work<'_> {
                     self.keep_what_fails(&head);
                     return Ok(None);
                 }
-                Trial::NotRun { why } => return Ok(Some(format!("the failing release does not run in the sandbox: {why}"))),
+                Trial::NotRun { why } => {
+                    return Ok(Some(format!("the failing release does not run in the sandbox: {why}")));
+                }
                 Trial::OtherFailure { seen } if self.lab.reproduction.before.is_empty() => {
                     self.parts.ruled_out.push(RuledOut {
                         what: "the failing requests alone".into(),
@@ -159,7 +184,9 @@ impl Work<'_> {
                 Trial::OtherFailure { .. } | Trial::Passed => {}
             }
         }
-        Ok(Some("the recorded requests do not fail in the sandbox, neither alone nor after what came before".into()))
+        Ok(Some(
+            "the recorded requests do not fail in the sandbox, neither alone nor after what came before".into(),
+        ))
     }
 
     /// One failing request is enough for every further experiment; fewer requests are faster runs.
@@ -177,7 +204,9 @@ impl Work<'_> {
     /// The class of status that the good release answers the targets with.
     fn good_class(&mut self, good: &ReleaseRef) -> Result<Option<u16>, String> {
         let targets: Vec<ProbeRequest> = self.lab.reproduction.targets.clone();
-        let Ok((seen, _)) = self.lab.probe(&good.commit, targets) else { return Ok(None) };
+        let Ok((seen, _)) = self.lab.probe(&good.commit, targets) else {
+            return Ok(None);
+        };
         Ok(seen.replies.iter().find_map(|r| match &r.answer {
             ProbeAnswer::Response { status, .. } if *status < 500 => Some(status / 100),
             _ => None,
@@ -187,7 +216,10 @@ impl Work<'_> {
     fn tell_slow_from_normal(&mut self, good: &ReleaseRef) -> Result<Option<String>, String> {
         let targets = self.lab.reproduction.targets.clone();
         let mut median = |commit: &CommitId| {
-            let seen = self.lab.probe(commit, targets.clone()).map(|(seen, _)| outcome::median_latency(&seen));
+            let seen = self
+                .lab
+                .probe(commit, targets.clone())
+                .map(|(seen, _)| outcome::median_latency(&seen));
             seen.map(|m| m.unwrap_or(0))
         };
         let head = self.bench.head();
@@ -196,7 +228,10 @@ impl Work<'_> {
             slow.push(median(head)?);
             normal.push(median(&good.commit)?);
         }
-        let (least_slow, most_normal) = (slow.iter().min().copied().unwrap_or(0), normal.iter().max().copied().unwrap_or(0));
+        let (least_slow, most_normal) = (
+            slow.iter().min().copied().unwrap_or(0),
+            normal.iter().max().copied().unwrap_or(0),
+        );
         if least_slow < most_normal.saturating_mul(3) / 2 || least_slow < most_normal + 1_000 {
             return Ok(Some(format!(
                 "in the sandbox the requests take {:.1} ms on the failing release and {:.1} ms on the good one",
@@ -205,20 +240,27 @@ impl Work<'_> {
             )));
         }
         let middle = ((least_slow as f64) * (most_normal.max(1) as f64)).sqrt() as u64;
-        self.lab.reproduction.symptom = Symptom::Slow { threshold_us: Some(middle) };
+        self.lab.reproduction.symptom = Symptom::Slow {
+            threshold_us: Some(middle),
+        };
         Ok(None)
     }
 
     fn not_reproduced(self, ranking: &Ranking, why: String) -> Result<Vec<IncidentEvent>, String> {
         let top = ranking.suspects.first().cloned();
         match top {
-            Some(Suspect { commit, probability, .. })
-                if probability > 0.5 && probability > ranking.not_the_code.probability =>
-            {
+            Some(Suspect {
+                commit, probability, ..
+            }) if probability > 0.5 && probability > ranking.not_the_code.probability => {
                 let cause = self.cause(&commit);
                 let mut work = self;
                 work.parts.not_looked_at.push(format!("no experiment: {why}"));
-                work.end(Grade::Likely { probability: probability.min(1.0) }, cause)
+                work.end(
+                    Grade::Likely {
+                        probability: probability.min(1.0),
+                    },
+                    cause,
+                )
             }
             _ => self.end(Grade::Inconclusive { why }, Cause::Unknown),
         }
@@ -226,8 +268,12 @@ impl Work<'_> {
 
     fn cause(&self, commit: &CommitId) -> Cause {
         let info = self.bench.repo.commit_info(commit).ok();
-        let path = diffs::of_commit(&self.bench.repo, commit).ok().and_then(|d| d.files().first().map(|f| f.path().to_owned()));
-        let owner = path.and_then(|p| self.bench.repo.codeowners(commit, &p).ok()).filter(|o| !o.is_empty());
+        let path = diffs::of_commit(&self.bench.repo, commit)
+            .ok()
+            .and_then(|d| d.files().first().map(|f| f.path().to_owned()));
+        let owner = path
+            .and_then(|p| self.bench.repo.codeowners(commit, &p).ok())
+            .filter(|o| !o.is_empty());
         Cause::Commit {
             commit: commit.clone(),
             subject: info.as_ref().map(|i| i.subject.clone()).unwrap_or_default(),
@@ -236,7 +282,12 @@ impl Work<'_> {
         }
     }
 
-    fn search(mut self, good: &ReleaseRef, range: &[CommitInfo], ranking: &Ranking) -> Result<Vec<IncidentEvent>, String> {
+    fn search(
+        mut self,
+        good: &ReleaseRef,
+        range: &[CommitInfo],
+        ranking: &Ranking,
+    ) -> Result<Vec<IncidentEvent>, String> {
         let priors: BTreeMap<&CommitId, f64> = ranking.suspects.iter().map(|s| (&s.commit, s.probability)).collect();
         let nodes: Vec<Node> = range
             .iter()
@@ -248,17 +299,36 @@ impl Work<'_> {
             })
             .collect();
         let budget = self.bench.config.heal.experiments;
-        let config = bisect::Config { budget, ..bisect::Config::default() };
-        let mut search = Bisection::new(&nodes, &BTreeSet::from([good.commit.clone()]), self.bench.head(), config)
-            .map_err(|e| e.to_string())?;
+        let config = bisect::Config {
+            budget,
+            ..bisect::Config::default()
+        };
+        let mut search = Bisection::new(
+            &nodes,
+            &BTreeSet::from([good.commit.clone()]),
+            self.bench.head(),
+            config,
+        )
+        .map_err(|e| e.to_string())?;
         loop {
             match search.next() {
                 Search::Test { commit, runs } if !self.is_over() => {
                     let outcome = self.test(&commit, runs);
                     search.record(commit, outcome);
                 }
-                Search::Test { .. } => return self.end(Grade::Inconclusive { why: "the budget is spent".into() }, Cause::Unknown),
-                Search::Guilty { commit, passing_parents, .. } => return self.guilty(range, &commit, &passing_parents),
+                Search::Test { .. } => {
+                    return self.end(
+                        Grade::Inconclusive {
+                            why: "the budget is spent".into(),
+                        },
+                        Cause::Unknown,
+                    );
+                }
+                Search::Guilty {
+                    commit,
+                    passing_parents,
+                    ..
+                } => return self.guilty(range, &commit, &passing_parents),
                 other => return self.without_a_culprit(other, ranking),
             }
         }
@@ -267,7 +337,9 @@ impl Work<'_> {
     fn test(&mut self, commit: &CommitId, runs: u32) -> bisect::Outcome {
         let trials = self.lab.trials(commit, runs);
         let outcome = as_outcome(&trials);
-        self.parts.counterfactual.retain(|row| row.what != format!("at {}", commit.short()));
+        self.parts
+            .counterfactual
+            .retain(|row| row.what != format!("at {}", commit.short()));
         outcome
     }
 
@@ -286,7 +358,10 @@ impl Work<'_> {
             }
             Search::Narrowed { commits, .. } => {
                 let names: Vec<&str> = commits.iter().map(CommitId::short).collect();
-                format!("one of {} brought it; those between do not build or start", names.join(", "))
+                format!(
+                    "one of {} brought it; those between do not build or start",
+                    names.join(", ")
+                )
             }
             Search::Exhausted { .. } => "the budget of experiments is spent".to_owned(),
             Search::Test { .. } | Search::Guilty { .. } => "the search ended early".to_owned(),
@@ -295,14 +370,26 @@ impl Work<'_> {
     }
 
     /// The commit is found; now the hunks.
-    fn guilty(mut self, range: &[CommitInfo], commit: &CommitId, parents: &[CommitId]) -> Result<Vec<IncidentEvent>, String> {
-        let parent = parents.first().ok_or("the guilty commit has no parent that was run")?.clone();
+    fn guilty(
+        mut self,
+        range: &[CommitInfo],
+        commit: &CommitId,
+        parents: &[CommitId],
+    ) -> Result<Vec<IncidentEvent>, String> {
+        let parent = parents
+            .first()
+            .ok_or("the guilty commit has no parent that was run")?
+            .clone();
         self.row(Side::With, format!("with {}", commit.short()), commit);
         self.row(Side::Without, format!("without it ({})", parent.short()), &parent);
         for info in range.iter().filter(|i| i.id != *commit) {
             if let [Trial::Passed, ..] | [Trial::Failed { .. }, ..] = self.known(&info.id).as_slice() {
                 let shows = matches!(self.known(&info.id).first(), Some(Trial::Failed { .. }));
-                let why = if shows { "fails, but so does the commit before it" } else { "was run and does not fail" };
+                let why = if shows {
+                    "fails, but so does the commit before it"
+                } else {
+                    "was run and does not fail"
+                };
                 let what = format!("{} {}", info.id.short(), info.subject);
                 self.parts.ruled_out.push(RuledOut { what, why: why.into() });
             }
@@ -319,7 +406,9 @@ impl Work<'_> {
             self.parts.counterfactual.push(row.clone());
         }
         if !shrunk.minimal.is_empty() && !shrunk.complete {
-            self.parts.not_looked_at.push("whether fewer hunks would do: the budget ended the search".into());
+            self.parts
+                .not_looked_at
+                .push("whether fewer hunks would do: the budget ended the search".into());
         }
         let cause = self.cause(commit);
         self.parts.grade = Grade::Proven;
@@ -333,9 +422,20 @@ impl Work<'_> {
 
     fn row(&mut self, side: Side, what: String, commit: &CommitId) {
         let trials = self.lab.trials(commit, 1);
-        let tree = self.bench.repo.tree_of(commit).map(|t| t.as_str().to_owned()).unwrap_or_default();
+        let tree = self
+            .bench
+            .repo
+            .tree_of(commit)
+            .map(|t| t.as_str().to_owned())
+            .unwrap_or_default();
         let runs = u32::try_from(trials.len()).unwrap_or(u32::MAX);
-        self.parts.counterfactual.push(CounterfactualRow { side, what, tree, outcome: row_outcome(&trials), runs });
+        self.parts.counterfactual.push(CounterfactualRow {
+            side,
+            what,
+            tree,
+            outcome: row_outcome(&trials),
+            runs,
+        });
     }
 
     /// Where the failure shows: (file, line) of the exceptions' own frames, for the order of the hunks.
@@ -343,7 +443,12 @@ impl Work<'_> {
         let roots = [self.bench.failing_root.as_str()];
         let frames = self.lab.reproduction.exceptions.iter().flat_map(|e| e.in_app_frames());
         frames
-            .filter_map(|f| Some((prunella_core::diagnose::failure::repository_path(&f.file, &roots), f.line?)))
+            .filter_map(|f| {
+                Some((
+                    prunella_core::diagnose::failure::repository_path(&f.file, &roots),
+                    f.line?,
+                ))
+            })
             .collect()
     }
 }
@@ -374,7 +479,10 @@ pub(crate) fn as_outcome(trials: &[Trial]) -> bisect::Outcome {
         },
         [_] if fails == 1 => bisect::Outcome::Fails,
         [_] => bisect::Outcome::Passes,
-        _ => bisect::Outcome::Flaky { fails, runs: fails + passes },
+        _ => bisect::Outcome::Flaky {
+            fails,
+            runs: fails + passes,
+        },
     }
 }
 
@@ -389,4 +497,3 @@ fn row_outcome(trials: &[Trial]) -> RowOutcome {
         bisect::Outcome::Flaky { fails, .. } => RowOutcome::Flaky { fails },
     }
 }
-

@@ -12,8 +12,14 @@ use crate::git::GitError;
 /// # Errors
 /// If the report is missing, damaged, of another candidate, or does not pass.
 pub fn rejudge(bench: &Bench, candidate: &str) -> Result<VerifiedPatch, String> {
-    let state = bench.incident.candidates.iter().find(|c| c.proposal.candidate == candidate);
-    let (report, _, _) = state.and_then(|c| c.judged.as_ref()).ok_or("the candidate was not judged")?;
+    let state = bench
+        .incident
+        .candidates
+        .iter()
+        .find(|c| c.proposal.candidate == candidate);
+    let (report, _, _) = state
+        .and_then(|c| c.judged.as_ref())
+        .ok_or("the candidate was not judged")?;
     let stored = bench.blobs.get(report).map_err(|e| e.to_string())?;
     let (verdict, patch) = judge(&stored).map_err(|e| format!("report {report}: {e}"))?;
     let patch = patch.ok_or_else(|| format!("judged again, the report says {:?}", verdict.decision))?;
@@ -30,8 +36,14 @@ pub fn rejudge(bench: &Bench, candidate: &str) -> Result<VerifiedPatch, String> 
 /// If the candidate does not pass again, or the branch stands in the way.
 pub fn run(bench: &Bench, candidate: &str) -> Result<Vec<IncidentEvent>, String> {
     let patch = rejudge(bench, candidate)?;
-    let state = bench.incident.candidates.iter().find(|c| c.proposal.candidate == candidate);
-    let commit = state.map(|c| c.proposal.commit.clone()).ok_or("there is no such candidate")?;
+    let state = bench
+        .incident
+        .candidates
+        .iter()
+        .find(|c| c.proposal.candidate == candidate);
+    let commit = state
+        .map(|c| c.proposal.commit.clone())
+        .ok_or("there is no such candidate")?;
     let tree = bench.repo.tree_of(&commit).map_err(|e| e.to_string())?;
     if tree.as_str() != patch.tree() {
         return Err(format!("commit {commit} does not carry the tree that was proven"));

@@ -57,8 +57,16 @@ pub fn run(
     places: &BTreeSet<(String, u32)>,
     deadline: Instant,
 ) -> Result<Shrunk, String> {
-    let mut search =
-        Search { lab, bench, commit, diff, deadline, facts: facts(diff), suite_before: None, attempts: Vec::new() };
+    let mut search = Search {
+        lab,
+        bench,
+        commit,
+        diff,
+        deadline,
+        facts: facts(diff),
+        suite_before: None,
+        attempts: Vec::new(),
+    };
     let (found, complete) = search.search(places);
     let attempts = std::mem::take(&mut search.attempts);
     let minimal = found.as_ref().map(|(hunks, _)| hunks.clone()).unwrap_or_default();
@@ -165,7 +173,11 @@ impl Search<'_> {
                     }
                     shrink.record(set, outcome);
                 }
-                Step::Done { minimal, proven_minimal, .. } => {
+                Step::Done {
+                    minimal,
+                    proven_minimal,
+                    ..
+                } => {
                     let hunks = coupling.hunks_of(&minimal);
                     let (_, tree) = self.attempt(&hunks);
                     // The failure is gone; now the suite has its say, and if it objects the search goes on.
@@ -219,7 +231,8 @@ impl Search<'_> {
             Ok(tree) => {
                 let trials = self.lab.trials(&tree, 1);
                 let outcome = as_outcome(&trials);
-                self.attempts.push((hunks.len(), format!("{trials:?}").chars().take(300).collect()));
+                self.attempts
+                    .push((hunks.len(), format!("{trials:?}").chars().take(300).collect()));
                 (outcome, Some(tree))
             }
         }
@@ -244,8 +257,18 @@ fn row(lab: &mut Lab, bench: &Bench, minimal: &BTreeSet<HunkId>, total: usize, t
     let what = format!("without {} of its {total} hunks", minimal.len());
     let trials = lab.trials(tree, 1);
     let runs = u32::try_from(trials.len()).unwrap_or(u32::MAX);
-    let tree = bench.repo.tree_of(tree).map(|t| t.as_str().to_owned()).unwrap_or_default();
-    CounterfactualRow { side: Side::Without, what, tree, outcome: RowOutcome::Passes, runs }
+    let tree = bench
+        .repo
+        .tree_of(tree)
+        .map(|t| t.as_str().to_owned())
+        .unwrap_or_default();
+    CounterfactualRow {
+        side: Side::Without,
+        what,
+        tree,
+        outcome: RowOutcome::Passes,
+        runs,
+    }
 }
 
 fn as_outcome(trials: &[Trial]) -> Outcome {
@@ -262,17 +285,16 @@ fn as_outcome(trials: &[Trial]) -> Outcome {
 /// What the suite loses by this tree, if anything.
 fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &CommitId) -> Option<String> {
     let command = bench.config.test.command.as_ref()?.text();
-    let comparison = SuiteComparison { command, before: before?, after: lab.suite(tree)? };
+    let comparison = SuiteComparison {
+        command,
+        before: before?,
+        after: lab.suite(tree)?,
+    };
     comparison.regression()
 }
 
 /// The guilty commit without these hunks, as a commit that nothing points to.
-fn without(
-    bench: &Bench,
-    commit: &CommitId,
-    diff: &CommitDiff,
-    hunks: &BTreeSet<HunkId>,
-) -> Result<CommitId, String> {
+fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
     let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
     let edits: Vec<Edit> = written(&edits)
         .into_iter()
@@ -281,11 +303,20 @@ fn without(
             content: state.map(|s| (diffs::written_mode(s.mode), s.content.clone())),
         })
         .collect();
-    let who = Signature { name: "Prunella".to_owned(), email: "prunella@localhost".to_owned() };
+    let who = Signature {
+        name: "Prunella".to_owned(),
+        email: "prunella@localhost".to_owned(),
+    };
     let parents = [commit.clone()];
     // A fixed time makes the same experiment the same commit.
-    let new =
-        NewCommit { parents: &parents, edits: &edits, message: "Experiment\n", author: &who, committer: &who, when_ms: 0 };
+    let new = NewCommit {
+        parents: &parents,
+        edits: &edits,
+        message: "Experiment\n",
+        author: &who,
+        committer: &who,
+        when_ms: 0,
+    };
     bench.repo.write_commit(&new).map_err(|e| e.to_string())
 }
 
@@ -294,36 +325,61 @@ fn facts(diff: &CommitDiff) -> BTreeMap<HunkId, HunkFacts> {
     let mut facts = BTreeMap::new();
     for id in diff.hunk_ids() {
         let Some((change, hunk)) = diff.hunk(id) else { continue };
-        let Some(language) = language_of(change.path()) else { continue };
+        let Some(language) = language_of(change.path()) else {
+            continue;
+        };
         let (removed, added) = change.lines_of(hunk);
         let text = |lines: Vec<&[u8]>| -> Vec<String> {
-            lines.into_iter().map(|l| String::from_utf8_lossy(l).into_owned()).collect()
+            lines
+                .into_iter()
+                .map(|l| String::from_utf8_lossy(l).into_owned())
+                .collect()
         };
         let (removed, added) = (text(removed), text(added));
         let (defs_added, uses_added) = definitions_and_uses(language, added.iter().map(String::as_str));
         let (defs_removed, uses_removed) = definitions_and_uses(language, removed.iter().map(String::as_str));
-        facts.insert(id, HunkFacts { defs_added, uses_added, defs_removed, uses_removed });
+        facts.insert(
+            id,
+            HunkFacts {
+                defs_added,
+                uses_added,
+                defs_removed,
+                uses_removed,
+            },
+        );
     }
     facts
 }
 
 /// How near a hunk is to the frames of the failure, on any scale.
 fn suspicion(diff: &CommitDiff, id: HunkId, places: &BTreeSet<(String, u32)>) -> f64 {
-    let Some((change, hunk)) = diff.hunk(id) else { return 0.0 };
-    let near = places.iter().filter(|(file, _)| file == change.path()).map(|(_, line)| match hunk {
-        Hunk::Lines { new, .. } => {
-            let distance = if *line < new.start + 1 { new.start + 1 - line } else { line.saturating_sub(new.end) };
-            1.0 + 10.0 / f64::from(1 + distance)
-        }
-        _ => 1.0,
-    });
+    let Some((change, hunk)) = diff.hunk(id) else {
+        return 0.0;
+    };
+    let near = places
+        .iter()
+        .filter(|(file, _)| file == change.path())
+        .map(|(_, line)| match hunk {
+            Hunk::Lines { new, .. } => {
+                let distance = if *line < new.start + 1 {
+                    new.start + 1 - line
+                } else {
+                    line.saturating_sub(new.end)
+                };
+                1.0 + 10.0 / f64::from(1 + distance)
+            }
+            _ => 1.0,
+        });
     near.fold(0.1, f64::max)
 }
 
 fn weights(diff: &CommitDiff, coupling: &Coupling, places: &BTreeSet<(String, u32)>) -> BTreeMap<GroupId, f64> {
     let of_group = |id: GroupId| {
         let hunks = coupling.hunks_of(&BTreeSet::from([id]));
-        hunks.iter().map(|hunk| suspicion(diff, *hunk, places)).fold(0.0, f64::max)
+        hunks
+            .iter()
+            .map(|hunk| suspicion(diff, *hunk, places))
+            .fold(0.0, f64::max)
     };
     coupling.ids().map(|id| (id, of_group(id))).collect()
 }

@@ -27,7 +27,11 @@ const AFTER_AT_MOST: u32 = 12;
 /// If the store cannot be used.
 pub fn run(bench: &Bench, candidate: &str) -> Result<Vec<IncidentEvent>, String> {
     let began = Instant::now();
-    let state = bench.incident.candidates.iter().find(|c| c.proposal.candidate == candidate);
+    let state = bench
+        .incident
+        .candidates
+        .iter()
+        .find(|c| c.proposal.candidate == candidate);
     let proposal = state.map(|c| c.proposal.clone()).ok_or("there is no such candidate")?;
     let mut lab = bench.lab()?;
     let detail = shrunk(bench)?;
@@ -36,13 +40,26 @@ pub fn run(bench: &Bench, candidate: &str) -> Result<Vec<IncidentEvent>, String>
     let after = after(&mut lab, &before, &proposal.commit);
     let refuted = after.iter().any(|t| !matches!(t, Trial::Passed));
     // A candidate that is refuted already is not worth the suite's time.
-    let replay = if refuted { None } else { replay(bench, &mut lab, &proposal) };
-    let suite = if refuted { None } else { suite(bench, &mut lab, &proposal) };
+    let replay = if refuted {
+        None
+    } else {
+        replay(bench, &mut lab, &proposal)
+    };
+    let suite = if refuted {
+        None
+    } else {
+        suite(bench, &mut lab, &proposal)
+    };
     let report = RunReport {
         candidate: proposal.candidate.clone(),
         base: proposal.base.clone(),
         tree: proposal.tree.clone(),
-        protected: proposal.touched.iter().filter(|p| path_kind(p).is_protected()).cloned().collect(),
+        protected: proposal
+            .touched
+            .iter()
+            .filter(|p| path_kind(p).is_protected())
+            .cloned()
+            .collect(),
         touched: proposal.touched,
         isolation: lab.isolation(),
         tier: lab.tier.map_or_else(|| "none".to_owned(), |t| t.to_string()),
@@ -99,7 +116,8 @@ fn replay(bench: &Bench, lab: &mut Lab, proposal: &Proposal) -> Option<ReplayCom
         let (seen, _) = lab.probe(commit, requests.clone()).ok()?;
         let mut statuses = vec![None; requests.len()];
         for reply in seen.replies {
-            if let (Some(slot), ProbeAnswer::Response { status, .. }) = (statuses.get_mut(reply.request), &reply.answer) {
+            if let (Some(slot), ProbeAnswer::Response { status, .. }) = (statuses.get_mut(reply.request), &reply.answer)
+            {
                 slot.get_or_insert(*status);
             }
         }
@@ -114,10 +132,19 @@ fn replay(bench: &Bench, lab: &mut Lab, proposal: &Proposal) -> Option<ReplayCom
         .filter(|(_, (_, is))| !healthy_then(*is))
         .map(|(h, (was, is))| {
             let shown = |s: &Option<u16>| s.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
-            format!("{} {}: {} before, {} now", h.request.method, h.request.uri, shown(was), shown(is))
+            format!(
+                "{} {}: {} before, {} now",
+                h.request.method,
+                h.request.uri,
+                shown(was),
+                shown(is)
+            )
         })
         .collect();
-    Some(ReplayComparison { requests: compared.len() as u64, regressions })
+    Some(ReplayComparison {
+        requests: compared.len() as u64,
+        regressions,
+    })
 }
 
 /// The gate that decided, as a sentence.

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use prunella_gateway::GatewayError;
 
 use crate::config::ConfigError;
+use crate::daemon::traffic::TrafficError;
 use crate::git::GitError;
 use crate::home::HomeError;
 use crate::journal::JournalError;
@@ -209,6 +210,16 @@ impl From<GatewayError> for Problem {
             GatewayError::System(_) | GatewayError::Bind { .. } => problem.may_retry(),
             _ => problem,
         }
+    }
+}
+
+impl From<TrafficError> for Problem {
+    fn from(error: TrafficError) -> Self {
+        let fault = match error {
+            TrafficError::Listen { .. } => Fault::Machine,
+            TrafficError::Start { .. } | TrafficError::Refused(_) | TrafficError::Control(_) => Fault::Defect,
+        };
+        Self::of(fault, &error)
     }
 }
 

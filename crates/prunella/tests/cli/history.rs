@@ -139,7 +139,14 @@ impl Ledger {
 
     pub(crate) fn diagnosed(&mut self, id: &str, at_ms: i64, diagnosis: Diagnosis) {
         let diagnosis = Box::new(diagnosis);
-        self.incident(id, at_ms, IncidentEvent::Diagnosed { diagnosis });
+        self.incident(
+            id,
+            at_ms,
+            IncidentEvent::Diagnosed {
+                diagnosis,
+                detail: None,
+            },
+        );
     }
 
     /// A candidate that the judge lets through, and its stored report.
@@ -266,6 +273,7 @@ fn suite(wall_ms: u64) -> SuiteRun {
     SuiteRun {
         exit: SuiteExit::Exited { code: 0 },
         tests: None,
+        passed_unnamed: None,
         wall_ms,
     }
 }
