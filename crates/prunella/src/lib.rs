@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod experiment;
 pub mod git;
 pub mod home;

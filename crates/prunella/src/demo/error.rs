@@ -1,0 +1,165 @@
+//! What can keep the demo from going on.
+
+use std::path::PathBuf;
+
+use crate::journal::JournalError;
+use crate::store::StoreError;
+
+use super::traffic::PlanError;
+
+/// Why the demo ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DemoError {
+    /// A program that the demo needs is not there.
+    #[error("the demo needs `{program}`, and it cannot be started: {why}")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// What the system said.
+        why: String,
+    },
+    /// A program that the demo runs did not do what it was told; its own words follow.
+    #[error("`{command}` failed ({status}){words}")]
+    Tool {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of its output, with a line break before it; empty if it said nothing.
+        words: String,
+    },
+    /// `prunella run` ended although nobody asked it to.
+    #[error("`prunella run` ended ({status}){words}")]
+    Daemon {
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        words: String,
+    },
+    /// Something did not happen in time.
+    #[error("{what} did not happen within {seconds} s{words}")]
+    TooLate {
+        /// What.
+        what: String,
+        /// The limit.
+        seconds: u64,
+        /// The end of the daemon's output.
+        words: String,
+    },
+    /// A release was not promoted that should have been.
+    #[error("release {release} of `{tag}` was not promoted: {why}")]
+    NotPromoted {
+        /// The release.
+        release: String,
+        /// What it carries.
+        tag: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// Someone pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// The temporary directory cannot be used.
+    #[error("cannot {what} {path}: {source}")]
+    Files {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused something else.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A blob cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The embedded traffic is wrong.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A name in the demo's own story is wrong.
+    #[error("the demo's history or traffic has no `{0}`")]
+    Script(&'static str),
+}
+
+impl DemoError {
+    /// What to do next.
+    pub(super) fn next(&self) -> &'static str {
+        match self {
+            Self::Missing { program: "python3", .. } => {
+                "Install Python 3.8 or newer, for example `apt install python3`."
+            }
+            Self::Missing { .. } => "Install it, for example `apt install git`.",
+            Self::Tool { .. } | Self::Daemon { .. } => {
+                "The words above are its own; `prunella doctor` says what works here."
+            }
+            Self::TooLate { .. } => "A busy machine is the usual cause: try again, or with `--keep` to look around.",
+            Self::NotPromoted { .. } => "Run it with `--keep` to look around.",
+            Self::Interrupted => "Everything was cleaned up.",
+            Self::Files { .. } | Self::System { .. } => {
+                "Set TMPDIR to a directory that can be written and has 100 MB left."
+            }
+            Self::Journal(_) | Self::Store(_) | Self::Plan(_) | Self::Script(_) => {
+                "This is a defect in prunella: please report it."
+            }
+        }
+    }
+
+    /// The exit code: 3 if the machine lacks something, 5 for a defect, otherwise 1.
+    pub(super) fn exit(&self) -> u8 {
+        match self {
+            Self::Missing { .. } | Self::Files { .. } | Self::System { .. } => 3,
+            Self::Journal(_) | Self::Store(_) | Self::Plan(_) | Self::Script(_) => 5,
+            Self::Tool { .. }
+            | Self::Daemon { .. }
+            | Self::TooLate { .. }
+            | Self::NotPromoted { .. }
+            | Self::Interrupted => 1,
+        }
+    }
+}
+
+/// The end of a program's output as it is shown under a message: indented, made safe, at most 20 lines.
+pub(super) fn quoted(output: &str) -> String {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = output.lines().filter(|l| !l.trim().is_empty()).collect();
+    let from = lines.len().saturating_sub(LINES);
+    let shown = lines[from..].iter().map(|l| prunella_core::diagnose::plain(l, 400));
+    shown.fold(String::new(), |all, line| format!("{all}\n    {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_last_lines_made_safe() {
+        let output: String = (0..30).map(|n| format!("line {n}\u{1b}[31m\n\n")).collect();
+        let quoted = quoted(&output);
+        assert_eq!(quoted.lines().filter(|l| !l.is_empty()).count(), 20);
+        assert!(
+            quoted.starts_with("\n    line 10") && quoted.ends_with("line 29[31m"),
+            "{quoted}"
+        );
+    }
+
+    #[test]
+    fn a_missing_program_is_the_machines_fault() {
+        let missing = DemoError::Missing {
+            program: "python3",
+            why: "No such file or directory".into(),
+        };
+        assert_eq!(missing.exit(), 3);
+        assert!(missing.next().contains("Install Python"));
+        assert_eq!(DemoError::Interrupted.exit(), 1);
+    }
+}
