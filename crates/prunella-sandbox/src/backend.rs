@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::{Capabilities, JailSpec, Native, Report, SandboxError};
+use crate::{Bubblewrap, Capabilities, JailSpec, Native, Report, SandboxError, Tier};
 
 /// Something that can run untrusted code.
 pub trait Backend: Send + Sync {
@@ -91,12 +91,23 @@ pub fn native() -> &'static Native {
     NATIVE.get_or_init(Native::default)
 }
 
-/// Runs on the best back end of this host.
+/// Runs on the best back end of this host: the native one, or bubblewrap where that reaches a better tier.
 ///
 /// # Errors
-/// As [`Backend::run`].
+/// As [`Backend::run`]; [`SandboxError::TierTooLow`] where no back end reaches the specification's tier.
 pub fn run(spec: &JailSpec, cancel: &CancelToken) -> Result<Report, SandboxError> {
-    native().run(spec, cancel)
+    static BUBBLEWRAP: OnceLock<Bubblewrap> = OnceLock::new();
+    let first = native();
+    let tier = first.probe().tier;
+    if tier <= Tier::B {
+        return first.run(spec, cancel);
+    }
+    let second = BUBBLEWRAP.get_or_init(Bubblewrap::default);
+    if second.probe().tier < tier {
+        second.run(spec, cancel)
+    } else {
+        first.run(spec, cancel)
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ pub enum Tier {
     A,
     /// Namespaces and overlay; limits by rlimits and a watchdog.
     B,
-    /// Landlock and seccomp on a private copy, without namespaces: no network at all, other processes are visible
-    /// in name only, and a supervisor killed by `SIGKILL` may leave processes behind.
+    /// Landlock and seccomp on a private copy, without namespaces. No network at all, not even its own loopback.
+    /// Weaker than B: paths are rewritten instead of mounted, names of other processes and whether a path exists can
+    /// be learnt, the amount of disk is limited at the copy only, and a supervisor killed by `SIGKILL` may leave
+    /// processes behind.
     C,
     /// Nothing that holds: runs are refused.
     D,

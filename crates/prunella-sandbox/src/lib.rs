@@ -15,6 +15,7 @@
 //! This crate holds no credentials and opens no connection.
 
 mod backend;
+mod bwrap;
 mod capabilities;
 mod changes;
 mod error;
@@ -27,6 +28,7 @@ mod toolchain;
 mod wire;
 
 pub use backend::{Backend, CancelToken, native, run};
+pub use bwrap::Bubblewrap;
 pub use capabilities::{Capabilities, Layer, Tier};
 pub use changes::{Change, ChangeKind, scratch_changes};
 pub use error::SandboxError;

@@ -217,7 +217,7 @@ pub struct JailSpec {
 }
 
 impl JailSpec {
-    /// A run of `argv` in `/tmp` with a plain `PATH`, `HOME` and `LANG`, no mounts and the default limits.
+    /// A run of `argv` in `/tmp` with a plain `PATH`, `HOME`, `LANG` and `TMPDIR`, no mounts and the default limits.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         let system = System::default();
         let home = system.home.to_string_lossy().into_owned();
@@ -225,6 +225,8 @@ impl JailSpec {
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", home.as_str()),
             ("LANG", "C.UTF-8"),
+            // In tier C, `/tmp` itself is closed and the value is rewritten to where it is.
+            ("TMPDIR", "/tmp"),
         ];
         Self {
             argv: argv.into_iter().map(Into::into).collect(),

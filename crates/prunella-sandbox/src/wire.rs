@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::net::{
@@ -25,7 +26,12 @@ const MAX_FDS: usize = 16;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Run this in exactly this tier; the descriptors of `extra_fds` come with the message, in order.
-    Run { spec: Box<JailSpec>, tier: Tier },
+    Run {
+        spec: Box<JailSpec>,
+        tier: Tier,
+        /// The program, where bubblewrap builds the jail.
+        bubblewrap: Option<PathBuf>,
+    },
     /// Find out what works here.
     Probe,
 }

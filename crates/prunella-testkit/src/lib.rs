@@ -1,1 +1,3 @@
 //! Development only: repository builders, scripted services, backend suites.
+
+pub mod repo;

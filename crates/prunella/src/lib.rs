@@ -5,7 +5,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod copy;
 pub mod demo;
+pub mod deps;
 pub mod experiment;
 pub mod git;
 pub mod home;

@@ -346,9 +346,12 @@ fn only<'a>(these: &'a BTreeSet<String>, not: &'a BTreeSet<String>) -> BTreeSet<
     these.difference(not).map(String::as_str).collect()
 }
 
+/// Lines of one side of a hunk.
+type Block = Vec<Vec<u8>>;
+
 /// A block of lines that one hunk removed and another added.
 fn moved_lines(diff: &CommitDiff, hunks: &[HunkId], graph: &mut Graph) {
-    let blocks: Vec<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = hunks
+    let blocks: Vec<(Block, Block)> = hunks
         .iter()
         .map(|id| {
             diff.hunk(*id)
@@ -388,8 +391,8 @@ fn moved_lines(diff: &CommitDiff, hunks: &[HunkId], graph: &mut Graph) {
 }
 
 /// The removed and added lines without blank ones and without indentation.
-fn stripped(change: &FileChange, hunk: &Hunk) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let strip = |lines: Vec<&[u8]>| -> Vec<Vec<u8>> {
+fn stripped(change: &FileChange, hunk: &Hunk) -> (Block, Block) {
+    let strip = |lines: Vec<&[u8]>| -> Block {
         lines
             .into_iter()
             .map(<[u8]>::trim_ascii)

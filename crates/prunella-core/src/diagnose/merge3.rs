@@ -5,7 +5,7 @@
 //! being equal conflict: a revert that needs guessing is not made.
 //! *Source*: Khanna, Kunal, Pierce, "A Formal Investigation of Diff3" (FSTTCS 2007).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -96,12 +96,22 @@ pub fn paths_needed(edits: &[Edit]) -> Vec<String> {
 /// # Errors
 /// All conflicts, if there is any; then nothing may be applied.
 pub fn revert_onto(edits: &[Edit], head: &HeadFiles) -> Result<Vec<Edit>, Vec<Conflict>> {
-    let mut merged = Vec::new();
+    let carrier = Carrier {
+        head,
+        left: paths_left(edits),
+    };
+    let mut merged: Vec<Edit> = Vec::new();
     let mut conflicts = Vec::new();
     for edit in edits {
-        match carry(edit, head) {
+        match carrier.carry(edit) {
             Ok(edit) => merged.extend(edit),
             Err(conflict) => conflicts.push(conflict),
+        }
+    }
+    let mut taken = BTreeSet::new();
+    for state in merged.iter().filter_map(|edit| edit.after.as_ref()) {
+        if !taken.insert(&state.path) {
+            conflicts.push(conflict(&state.path, ConflictKind::PathTaken));
         }
     }
     if conflicts.is_empty() {
@@ -111,13 +121,18 @@ pub fn revert_onto(edits: &[Edit], head: &HeadFiles) -> Result<Vec<Edit>, Vec<Co
     }
 }
 
-fn carry(edit: &Edit, head: &HeadFiles) -> Result<Option<Edit>, Conflict> {
-    match (&edit.before, &edit.after) {
-        (Some(guilty), Some(reverted)) => carry_change(guilty, reverted, head),
-        (Some(guilty), None) => carry_deletion(guilty, head),
-        (None, Some(reverted)) => carry_creation(reverted, head),
-        (None, None) => Ok(None),
-    }
+/// Paths of the guilty commit where no file stays: another file may come there.
+fn paths_left(edits: &[Edit]) -> BTreeSet<&str> {
+    let moves = |edit: &&Edit| match (&edit.before, &edit.after) {
+        (Some(before), Some(after)) => before.path != after.path,
+        _ => true,
+    };
+    edits
+        .iter()
+        .filter(moves)
+        .filter_map(|edit| edit.before.as_ref())
+        .map(|state| state.path.as_str())
+        .collect()
 }
 
 fn conflict(file: &str, kind: ConflictKind) -> Conflict {
@@ -128,75 +143,89 @@ fn conflict(file: &str, kind: ConflictKind) -> Conflict {
     }
 }
 
-fn carry_creation(reverted: &FileState, head: &HeadFiles) -> Result<Option<Edit>, Conflict> {
-    match head.get(&reverted.path) {
-        None => Ok(Some(Edit {
-            before: None,
-            after: Some(reverted.clone()),
-        })),
-        Some(there) if there == reverted => Ok(None),
-        Some(_) => Err(conflict(&reverted.path, ConflictKind::PathTaken)),
-    }
+struct Carrier<'a> {
+    head: &'a HeadFiles,
+    left: BTreeSet<&'a str>,
 }
 
-fn carry_deletion(guilty: &FileState, head: &HeadFiles) -> Result<Option<Edit>, Conflict> {
-    match head.get(&guilty.path) {
-        None => Ok(None),
-        Some(there) if there.content == guilty.content => Ok(Some(Edit {
-            before: Some(there.clone()),
-            after: None,
-        })),
-        Some(_) => Err(conflict(&guilty.path, ConflictKind::ChangedSince)),
+impl Carrier<'_> {
+    fn carry(&self, edit: &Edit) -> Result<Option<Edit>, Conflict> {
+        match (&edit.before, &edit.after) {
+            (Some(guilty), Some(reverted)) => self.carry_change(guilty, reverted),
+            (Some(guilty), None) => self.carry_deletion(guilty),
+            (None, Some(reverted)) => self.carry_creation(reverted),
+            (None, None) => Ok(None),
+        }
     }
-}
 
-fn carry_change(guilty: &FileState, reverted: &FileState, head: &HeadFiles) -> Result<Option<Edit>, Conflict> {
-    let Some(there) = head.get(&guilty.path) else {
-        let done = head.get(&reverted.path).is_some_and(|state| state == reverted);
-        return if done {
-            Ok(None)
-        } else {
-            Err(conflict(&guilty.path, ConflictKind::Gone))
+    /// The file that is in the way of one at `path`, if any.
+    fn occupant(&self, path: &str) -> Option<&FileState> {
+        self.head
+            .get(path)
+            .filter(|there| there.path == path && !self.left.contains(path))
+    }
+
+    fn carry_creation(&self, reverted: &FileState) -> Result<Option<Edit>, Conflict> {
+        match self.occupant(&reverted.path) {
+            None => Ok(Some(Edit {
+                before: None,
+                after: Some(reverted.clone()),
+            })),
+            Some(there) if there == reverted => Ok(None),
+            Some(_) => Err(conflict(&reverted.path, ConflictKind::PathTaken)),
+        }
+    }
+
+    fn carry_deletion(&self, guilty: &FileState) -> Result<Option<Edit>, Conflict> {
+        match self.head.get(&guilty.path) {
+            None => Ok(None),
+            Some(there) if there.content == guilty.content => Ok(Some(Edit {
+                before: Some(there.clone()),
+                after: None,
+            })),
+            Some(_) => Err(conflict(&guilty.path, ConflictKind::ChangedSince)),
+        }
+    }
+
+    fn carry_change(&self, guilty: &FileState, reverted: &FileState) -> Result<Option<Edit>, Conflict> {
+        let Some(there) = self.head.get(&guilty.path) else {
+            let done = self.head.get(&reverted.path).is_some_and(|state| state == reverted);
+            return if done {
+                Ok(None)
+            } else {
+                Err(conflict(&guilty.path, ConflictKind::Gone))
+            };
         };
-    };
-    let path = carry_path(guilty, reverted, there, head)?;
-    let both_changed_mode = there.mode != guilty.mode && there.mode != reverted.mode && reverted.mode != guilty.mode;
-    if both_changed_mode {
-        return Err(conflict(&guilty.path, ConflictKind::Whole));
+        let path = self.carry_path(guilty, reverted, there)?;
+        let modes = [guilty.mode, reverted.mode, there.mode];
+        let mode = match modes {
+            [base, new, head] if head == base || head == new => new,
+            [base, new, head] if new == base => head,
+            _ => return Err(conflict(&guilty.path, ConflictKind::Whole)),
+        };
+        let content =
+            merge(&guilty.content, &there.content, &reverted.content).map_err(|(kind, regions)| Conflict {
+                file: guilty.path.clone(),
+                kind,
+                regions,
+            })?;
+        let after = FileState { path, content, mode };
+        Ok((after != *there).then(|| Edit {
+            before: Some(there.clone()),
+            after: Some(after),
+        }))
     }
-    let mode = if reverted.mode == guilty.mode {
-        there.mode
-    } else {
-        reverted.mode
-    };
-    let content = merge(&guilty.content, &there.content, &reverted.content).map_err(|(kind, regions)| Conflict {
-        file: guilty.path.clone(),
-        kind,
-        regions,
-    })?;
-    let after = FileState { path, content, mode };
-    Ok((after != *there).then(|| Edit {
-        before: Some(there.clone()),
-        after: Some(after),
-    }))
-}
 
-fn carry_path(
-    guilty: &FileState,
-    reverted: &FileState,
-    there: &FileState,
-    head: &HeadFiles,
-) -> Result<String, Conflict> {
-    if reverted.path == guilty.path || there.path == reverted.path {
-        return Ok(there.path.clone());
-    }
-    if there.path != guilty.path {
-        return Err(conflict(&guilty.path, ConflictKind::MovedAgain));
-    }
-    // A file may go back to a path that another one leaves in the same revert; the caller's tree decides that.
-    match head.get(&reverted.path) {
-        Some(other) if other.path == reverted.path => Err(conflict(&reverted.path, ConflictKind::PathTaken)),
-        _ => Ok(reverted.path.clone()),
+    fn carry_path(&self, guilty: &FileState, reverted: &FileState, there: &FileState) -> Result<String, Conflict> {
+        if reverted.path == guilty.path || there.path == reverted.path {
+            Ok(there.path.clone())
+        } else if there.path != guilty.path {
+            Err(conflict(&guilty.path, ConflictKind::MovedAgain))
+        } else if self.occupant(&reverted.path).is_some() {
+            Err(conflict(&reverted.path, ConflictKind::PathTaken))
+        } else {
+            Ok(reverted.path.clone())
+        }
     }
 }
 

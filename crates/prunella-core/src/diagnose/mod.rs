@@ -18,6 +18,8 @@ pub mod patch;
 pub mod paths;
 pub mod rank;
 mod render;
+#[cfg(test)]
+pub(crate) mod testing;
 mod words;
 
 pub use diagnosis::{

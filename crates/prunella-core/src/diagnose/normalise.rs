@@ -12,10 +12,11 @@ use regex::{Captures, Regex};
 /// Longest normalised message, in bytes. What is beyond tells failures apart no better.
 pub(super) const MAX_MESSAGE: usize = 512;
 
-/// Classes whose quoted words are names in the code, not data: two of them with different names are two failures.
+/// Classes whose quoted words are mostly names that the code knows: two of them with different names are two failures.
 const CODE_NAME_CLASSES: &[&str] = &[
     "AttributeError",
     "ImportError",
+    "KeyError",
     "ModuleNotFoundError",
     "NameError",
     "ReferenceError",
@@ -135,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::diagnose::testing::cases;
 
     fn check(input: &str, expected: &str) {
         assert_eq!(normalise_message(input), expected);
@@ -172,7 +174,8 @@ mod tests {
         let message = "'NoneType' object has no attribute 'price'";
         assert_eq!(normalise_message_of("AttributeError", message), message);
         assert_eq!(normalise_message_of("builtins.AttributeError", message), message);
-        assert_eq!(normalise_message_of("KeyError", "'price'"), "<str>");
+        assert_eq!(normalise_message_of("KeyError", "'order-7'"), "<str>");
+        assert_eq!(normalise_message_of("ValueError", "'price'"), "<str>");
         assert_eq!(normalise_message_of("TypeError", "bad 'user 12'"), "bad <str>");
         check(
             "called `Option::unwrap()` on a `None` value",
@@ -190,7 +193,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(96))]
+        #![proptest_config(cases(64))]
 
         #[test]
         fn is_idempotent(text in r#"([a-f0-9x'"`./:<>\\ T,-]|num|str|\PC){0,80}"#) {

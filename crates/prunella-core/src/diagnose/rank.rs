@@ -11,11 +11,12 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::couple::{Coupling, GroupId};
 use super::engines::{ENGINES, no_code};
 use super::failure::{FailureIdentity, repository_path};
-use super::hunks::{FileChange, Hunk};
+use super::hunks::{CommitDiff, FileChange, Hunk, HunkId};
 use super::paths::{PathKind, path_kind};
-use super::words::words;
+use super::words::{words, words_among};
 use crate::id::CommitId;
 use crate::signal::Exception;
 
@@ -50,6 +51,10 @@ impl ChangedFile {
     /// From a file of a [`CommitDiff`](super::hunks::CommitDiff). Text is cut at [`MAX_TEXT`] bytes a side.
     #[must_use]
     pub fn from_change(change: &FileChange, is_generated: bool) -> Self {
+        Self::from_hunks(change, change.hunks(), is_generated)
+    }
+
+    fn from_hunks<'a>(change: &FileChange, hunks: impl IntoIterator<Item = &'a Hunk>, is_generated: bool) -> Self {
         let path = change.path().to_owned();
         let old_path = change.old().map(|state| state.path.clone()).filter(|old| *old != path);
         let is_test = path_kind(&path) == PathKind::Test;
@@ -60,7 +65,7 @@ impl ChangedFile {
             is_generated,
             ..Self::default()
         };
-        for hunk in change.hunks() {
+        for hunk in hunks {
             let (removed, added) = change.lines_of(hunk);
             let (old, new) = match hunk {
                 Hunk::Lines { old, new } => (old.clone(), new.clone()),
@@ -195,8 +200,10 @@ impl Place {
 pub struct Context {
     /// In-app frames outside of tests, innermost first, exceptions in their order, causes after them.
     pub places: Vec<Place>,
-    /// Words of the symptom with the number of suspects that share each.
+    /// Words of the symptom with the number of suspects whose changed code names each.
     pub words: BTreeMap<String, usize>,
+    /// Which of those words each suspect's changed code names.
+    pub shared: BTreeMap<CommitId, BTreeSet<String>>,
     /// Suspects in all.
     pub suspects: usize,
     /// For each suspect, how many are newer.
@@ -237,6 +244,39 @@ pub fn rank(suspects: &[SuspectInput], symptom: &Symptom) -> Ranking {
     }
 }
 
+/// Weighs the hunk groups of one commit as if each were a commit of its own, for
+/// [`Shrink`](super::ddmin::Shrink): from 0 to 1, summing to at most 1.
+#[must_use]
+pub fn rank_groups(diff: &CommitDiff, coupling: &Coupling, symptom: &Symptom) -> BTreeMap<GroupId, f64> {
+    let name = |id: GroupId| CommitId::parse(format!("{:040x}", id.0)).expect("40 hexadecimal digits");
+    let as_commit = |id: GroupId| SuspectInput {
+        commit: name(id),
+        parents: vec![],
+        author_time_ms: symptom.onset_ms,
+        subject: String::new(),
+        files: files_of(diff, &coupling.hunks_of(&[id].into())),
+    };
+    let suspects: Vec<SuspectInput> = coupling.ids().map(as_commit).collect();
+    let ranking = rank(&suspects, symptom);
+    let found: BTreeMap<&CommitId, f64> = ranking.suspects.iter().map(|s| (&s.commit, s.probability)).collect();
+    coupling
+        .ids()
+        .filter_map(|id| Some((id, *found.get(&name(id))?)))
+        .collect()
+}
+
+fn files_of(diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Vec<ChangedFile> {
+    let mut by_file: BTreeMap<u32, Vec<&Hunk>> = BTreeMap::new();
+    for id in hunks {
+        by_file
+            .entry(id.file)
+            .or_default()
+            .extend(diff.hunk(*id).map(|(_, hunk)| hunk));
+    }
+    let file = |(file, hunks): (u32, Vec<&Hunk>)| ChangedFile::from_hunks(&diff.files()[file as usize], hunks, false);
+    by_file.into_iter().map(file).collect()
+}
+
 fn score(suspect: &SuspectInput, symptom: &Symptom, context: &Context) -> Suspect {
     let evidence: Vec<Evidence> = ENGINES
         .iter()
@@ -262,17 +302,14 @@ impl Context {
     fn new(suspects: &[SuspectInput], symptom: &Symptom) -> Self {
         let wanted = symptom_words(symptom);
         let mut counts: BTreeMap<String, usize> = wanted.iter().map(|word| (word.clone(), 0)).collect();
+        let mut shared = BTreeMap::new();
         for suspect in suspects {
-            let shared: BTreeSet<String> = suspect
-                .files
-                .iter()
-                .flat_map(|file| [&file.added_text, &file.removed_text])
-                .flat_map(|text| words(text))
-                .filter(|word| wanted.contains(word))
-                .collect();
-            for word in shared {
-                *counts.entry(word).or_default() += 1;
-            }
+            let files = suspect.files.iter().filter(|file| !file.is_generated && !file.is_test);
+            let texts = files.flat_map(|file| [&file.added_text, &file.removed_text]);
+            let own: BTreeSet<String> = texts.flat_map(|text| words_among(text, &wanted)).collect();
+            own.iter()
+                .for_each(|word| *counts.entry(word.clone()).or_default() += 1);
+            shared.insert(suspect.commit.clone(), own);
         }
         let mut by_age: Vec<&SuspectInput> = suspects.iter().collect();
         by_age.sort_by_key(|suspect| std::cmp::Reverse(suspect.author_time_ms));
@@ -284,6 +321,7 @@ impl Context {
         Self {
             places: places(symptom),
             words: counts,
+            shared,
             suspects: suspects.len(),
             newer,
         }

@@ -68,9 +68,10 @@ pub fn render_text(diagnosis: &Diagnosis) -> String {
         "Not looked at",
         diagnosis.not_looked_at.iter().map(|what| plain(what, 160)),
     );
+    let plural = if diagnosis.experiments == 1 { "" } else { "s" };
     writeln!(
         out,
-        "\n{} experiments in {:.1} s",
+        "\n{} experiment{plural} in {:.1} s",
         diagnosis.experiments, diagnosis.seconds
     )
     .expect(TO_STRING);

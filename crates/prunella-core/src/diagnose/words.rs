@@ -120,43 +120,63 @@ const COMMON: &[&str] = &[
 ];
 const MAX_WORD: usize = 64;
 
+/// Those of the wanted words that a text has. Reads long texts without remembering all their words.
+pub(super) fn words_among(text: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let lengths: BTreeSet<usize> = wanted.iter().map(String::len).collect();
+    each_word(text, |word| {
+        if lengths.contains(&word.len()) && wanted.contains(word) && !found.contains(word) {
+            found.insert(word.to_owned());
+        }
+    });
+    found
+}
+
 /// The words of a text, in the order of first appearance, each once.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for token in text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
-        let whole = token.trim_matches(['_', '-']);
-        let parts = pieces(whole);
-        for word in std::iter::once(whole).chain(parts) {
-            if word.len() > MAX_WORD || word.chars().filter(|c| c.is_alphabetic()).count() < 3 {
-                continue;
-            }
-            let word = word.to_lowercase();
-            if COMMON.binary_search(&word.as_str()).is_err() && seen.insert(word.clone()) {
-                found.push(word);
-            }
+    each_word(text, |word| {
+        if COMMON.binary_search(&word).is_err() && seen.insert(word.to_owned()) {
+            found.push(word.to_owned());
         }
-    }
+    });
     found
 }
 
-/// `snake_case`, `kebab-case` and `camelCase` in their parts.
-fn pieces(token: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
+fn each_word(text: &str, mut seen: impl FnMut(&str)) {
+    let mut lower = String::new();
+    let mut one = |word: &str| {
+        if word.len() <= MAX_WORD && word.chars().filter(|c| c.is_alphabetic()).take(3).count() == 3 {
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            seen(&lower);
+        }
+    };
+    for token in text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
+        let whole = token.trim_matches(['_', '-']);
+        one(whole);
+        pieces(whole, &mut one);
+    }
+}
+
+/// The parts of `snake_case`, `kebab-case` and `camelCase`; none if there is only one.
+fn pieces(token: &str, mut one: impl FnMut(&str)) {
     let mut start = 0;
     let mut lower = false;
     for (at, c) in token.char_indices() {
         if matches!(c, '_' | '-') {
-            parts.push(&token[start..at]);
+            one(&token[start..at]);
             start = at + 1;
         } else if c.is_uppercase() && lower {
-            parts.push(&token[start..at]);
+            one(&token[start..at]);
             start = at;
         }
         lower = c.is_lowercase();
     }
-    parts.push(&token[start..]);
-    parts
+    if start > 0 {
+        one(&token[start..]);
+    }
 }
 
 #[cfg(test)]

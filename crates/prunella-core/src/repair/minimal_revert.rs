@@ -69,9 +69,9 @@ fn rationale(input: &RepairInput<'_>, guarded: &Guarded, total: usize, at_guilty
         ),
     }];
     if !guarded.paths.is_empty() {
-        let (count, paths) = (guarded.left_alone.len(), list(&guarded.paths));
+        let paths = list(&guarded.paths);
         lines.push(format!(
-            "Leaves {count} hunks alone that a repair must not touch: {paths}."
+            "Leaves alone what a repair must not touch, though the failure may need it: {paths}."
         ));
     }
     if edits != at_guilty {

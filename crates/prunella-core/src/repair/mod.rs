@@ -20,6 +20,9 @@ use crate::diagnose::patch::render_patch;
 use crate::diagnose::paths::PathKind;
 use crate::id::{BlobId, CommitId, IncidentId, short_hash};
 
+/// Longest patch, in bytes: it is stored in the ledger and read by people.
+pub const MAX_PATCH_BYTES: usize = 4 * 1024 * 1024;
+
 /// All strategies, in the order in which they are tried. A new one is a file and a line here.
 pub static STRATEGIES: &[&dyn Strategy] = &[&minimal_revert::MinimalRevert, &full_revert::FullRevert];
 
@@ -63,7 +66,7 @@ pub enum FixSafety {
     Writes,
 }
 
-/// Content in a candidate: text as text, anything else as hexadecimal, so that a ledger can be read by eye.
+/// Content in a candidate: text stays text, so that a ledger can be read by eye; anything else is stored as bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -160,6 +163,12 @@ pub enum Declined {
         /// Why.
         reason: String,
     },
+    /// The patch is beyond [`MAX_PATCH_BYTES`].
+    #[error("the patch would be {bytes} bytes long, beyond what a person can review: revert by hand")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
     /// The newest commit already has the change.
     #[error("the newest commit already has this change: deploy it")]
     AlreadyDone,
@@ -216,6 +225,11 @@ fn candidate(edits: &[Edit], head_commit: &CommitId, made: Made<'_>) -> Result<C
     let patch = render_patch(edits);
     if patch.is_empty() {
         return Err(Declined::AlreadyDone);
+    }
+    if patch.len() > MAX_PATCH_BYTES {
+        return Err(Declined::TooLarge {
+            bytes: patch.len() as u64,
+        });
     }
     let id = format!(
         "cand-{}",

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use prunella_core::signal::Language;
 use serde::Deserialize;
 
+use crate::project::ProjectDetector;
 use crate::stacktrace::TraceFormat;
 use crate::testreport::ReportFormat;
 
@@ -108,6 +109,8 @@ pub trait LanguagePack: Sync {
     fn traces(&self) -> &'static dyn TraceFormat;
     /// How its test runners report, the most telling first.
     fn reports(&self) -> &'static [&'static dyn ReportFormat];
+    /// How its projects are laid out.
+    fn project(&self) -> &'static dyn ProjectDetector;
 }
 
 /// Every language that Prunella knows. The order decides who reads an ambiguous trace first.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use prunella_core::signal::Exception;
 
+use super::lines::{Line, Lines, carrier_prefix, shares_prefix};
 use super::{LogRecord, Opening, PathMapper, Severity, Step, TraceFormat, TraceState};
 use super::{json, looks_like_log_line, severity_of, strip_ansi};
 use crate::languages::PACKS;
@@ -44,20 +45,6 @@ impl Default for Limits {
 const MAX_WAITING: usize = 24;
 /// Foreign log lines that may stand inside one trace (several workers share a stream).
 const MAX_ASIDES: usize = 16;
-
-struct Line {
-    at_ms: i64,
-    text: String,
-    /// Where the trace's own text starts, behind what a log carrier or logger put before it.
-    body: usize,
-    cut: u64,
-}
-
-impl Line {
-    fn body(&self) -> &str {
-        self.text.get(self.body..).unwrap_or("")
-    }
-}
 
 struct Trace {
     format: &'static dyn TraceFormat,
@@ -363,6 +350,7 @@ fn is_headline(body: &str) -> bool {
     severity_of(body).is_some_and(|severity| severity >= Severity::Warn)
         || [
             "Exception ",
+            "Error handling request",
             "Task exception was never",
             "Internal Server Error",
             "Uncaught ",
@@ -370,70 +358,4 @@ fn is_headline(body: &str) -> bool {
         ]
         .iter()
         .any(|start| body.starts_with(start))
-}
-
-/// The length of what a log carrier (Docker Compose, foreman, journald) puts before every line.
-fn carrier_prefix(text: &str) -> usize {
-    static CARRIER: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
-        regex::Regex::new(concat!(
-            r"^(?:(?:\d{2}:\d{2}:\d{2} )?[A-Za-z][\w.-]*\s*\| ?",
-            r"|[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} [\w.-]+ [\w./@-]+\[\d+\]: )",
-        ))
-        .expect("a constant pattern")
-    });
-    CARRIER.find(text).map_or(0, |found| found.end())
-}
-
-/// Whether `text` starts with `prefix`, digits counting as equal: each line has its own time stamp.
-fn shares_prefix(text: &str, prefix: &str) -> bool {
-    !prefix.is_empty()
-        && text.len() >= prefix.len()
-        && text.is_char_boundary(prefix.len())
-        && text
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(a, b)| a == b || (a.is_ascii_digit() && b.is_ascii_digit()))
-}
-
-/// The kept lines of one trace: its head and its tail.
-#[derive(Default)]
-struct Lines {
-    head: Vec<Line>,
-    head_bytes: usize,
-    tail: VecDeque<Line>,
-    tail_bytes: usize,
-    omitted_lines: u32,
-    omitted_bytes: u64,
-}
-
-impl Lines {
-    fn push(&mut self, line: Line, limits: &Limits) {
-        self.omitted_bytes += line.cut;
-        let size = line.text.len() + 1;
-        let fits = self.head.len() < limits.max_lines / 2 && self.head_bytes + size <= limits.max_bytes / 2;
-        if self.head.is_empty() || (self.tail.is_empty() && fits) {
-            self.head_bytes += size;
-            self.head.push(line);
-            return;
-        }
-        self.tail_bytes += size;
-        self.tail.push_back(line);
-        let too_many =
-            |lines: &Self| lines.tail.len() > (limits.max_lines / 2).max(1) || lines.tail_bytes > limits.max_bytes / 2;
-        while self.tail.len() > 1 && too_many(self) {
-            if let Some(dropped) = self.tail.pop_front() {
-                self.tail_bytes -= dropped.text.len() + 1;
-                self.omitted_lines = self.omitted_lines.saturating_add(1);
-                self.omitted_bytes += dropped.text.len() as u64 + 1;
-            }
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Line> {
-        self.head.iter().chain(&self.tail)
-    }
-
-    fn first_ms(&self) -> i64 {
-        self.head.first().map_or(0, |line| line.at_ms)
-    }
 }

@@ -10,6 +10,7 @@ use prunella_core::signal::Exception;
 mod ansi;
 mod assembler;
 mod json;
+mod lines;
 mod paths;
 mod severity;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod tests;
 pub use ansi::strip_ansi;
 pub use assembler::{Assembler, Limits};
 pub use paths::PathMapper;
-pub use severity::{Severity, looks_like_log_line, severity_of};
+pub use prunella_core::signal::Severity;
+pub use severity::{looks_like_log_line, severity_of};
 
 use crate::languages::PACKS;
 

@@ -2,24 +2,8 @@
 
 use std::sync::LazyLock;
 
+use prunella_core::signal::Severity;
 use regex::Regex;
-
-/// OpenTelemetry's severity ranges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Finest detail.
-    Trace,
-    /// For developers.
-    Debug,
-    /// Normal operation.
-    Info,
-    /// Something to look at.
-    Warn,
-    /// A request or a task failed.
-    Error,
-    /// The process cannot go on.
-    Fatal,
-}
 
 /// How much of a line is searched for a level: loggers put it near the front.
 const HEAD_BYTES: usize = 160;
@@ -76,7 +60,7 @@ fn word_severity(head: &str, from: usize, to: usize) -> Option<Severity> {
     let before = head[..from].chars().next_back();
     let after = head[to..].chars().next();
     if before.is_some_and(|c| c == '_' || c == '.' || c == '-' || c == '/' || c.is_ascii_digit())
-        || after.is_some_and(|c| c == '_' || c == '-' || c == '/' || c == '=' || c == '(')
+        || after.is_some_and(|c| c == '_' || c == '-' || c == '=' || c == '(')
     {
         return None;
     }
@@ -159,6 +143,11 @@ mod tests {
             None,
             true,
         );
+        check(
+            "[2026-11-24 06:02:04,201: ERROR/MainProcess] Task shop.pay raised",
+            Some(Severity::Error),
+            true,
+        );
         check("error: could not compile", Some(Severity::Error), true);
     }
 
@@ -166,6 +155,7 @@ mod tests {
     fn prose_is_not_a_level() {
         check("no error here", None, false);
         check("wrote error.log", None, false);
+        check("open info/refs", None, false);
         check("  File \"/x/error/app.py\", line 3, in f", None, false);
         check("KeyError: 'total'", None, false);
     }

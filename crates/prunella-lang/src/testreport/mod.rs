@@ -43,6 +43,8 @@ pub enum Framework {
     Mocha,
     /// Jest's default and verbose reporters.
     Jest,
+    /// Vitest's default and verbose reporters.
+    Vitest,
     /// `cargo test`.
     CargoTest,
     /// `cargo nextest run`.

@@ -13,10 +13,8 @@ use std::time::Duration;
 
 use find::Place;
 
+use super::lease;
 use crate::Limits;
-
-/// Directory names: this, the pid namespace, the supervisor's pid and its start time.
-const PREFIX: &str = "prunella-jail-";
 
 /// A group that exists until this is dropped.
 pub(super) struct Cgroup {
@@ -31,7 +29,7 @@ impl Cgroup {
     /// Makes a group with these limits, after having removed what a killed predecessor left.
     pub(super) fn create(limits: &Limits) -> Result<Self, String> {
         let place = find::place()?;
-        let name = own_name().map_err(|error| format!("/proc/self: {error}"))?;
+        let name = lease::own_name().map_err(|error| format!("/proc/self: {error}"))?;
         place.parents().for_each(remove_stale);
         let group = Self::make(&place, &name)?;
         group
@@ -181,7 +179,7 @@ fn remove_stale(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
-        if name.to_str().is_some_and(is_stale) {
+        if name.to_str().is_some_and(lease::is_stale) {
             let dir = entry.path();
             if fs::write(dir.join("cgroup.kill"), "1").is_err() {
                 kill_members(&dir);
@@ -202,72 +200,10 @@ fn kill_members(dir: &Path) {
     }
 }
 
-/// Whether a directory name is that of a supervisor in this pid namespace that is no more. Others, also those of
-/// other pid namespaces, are left alone.
-fn is_stale(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(PREFIX) else {
-        return false;
-    };
-    let parts: Vec<&str> = rest.split('-').collect();
-    let [namespace, pid, start] = parts[..] else {
-        return false;
-    };
-    let Ok(pid) = pid.parse::<u32>() else { return false };
-    own_namespace().is_ok_and(|own| own == namespace)
-        && start_time(&pid.to_string()).map_or(true, |started| started != start)
-}
-
-fn own_name() -> io::Result<String> {
-    Ok(format!(
-        "{PREFIX}{}-{}-{}",
-        own_namespace()?,
-        std::process::id(),
-        start_time("self")?
-    ))
-}
-
-/// Number of this process's pid namespace.
-fn own_namespace() -> io::Result<String> {
-    let link = fs::read_link("/proc/self/ns/pid")?;
-    Ok(link.to_string_lossy().chars().filter(char::is_ascii_digit).collect())
-}
-
-/// When a process started, in clock ticks since boot: field 22 of proc_pid_stat(5).
-fn start_time(pid: &str) -> io::Result<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    after_name
-        .split(' ')
-        .nth(19)
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
 /// The number after `key` at the start of a line.
 fn number_after(file: &Path, key: &str) -> u64 {
     let text = fs::read_to_string(file).unwrap_or_default();
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
         .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_groups_of_dead_supervisors_are_stale() {
-        let own = own_name().unwrap();
-        assert!(!is_stale(&own), "this process lives");
-        let namespace = own_namespace().unwrap();
-        assert!(
-            is_stale(&format!("{PREFIX}{namespace}-{}-1", std::process::id())),
-            "another start time"
-        );
-        assert!(
-            !is_stale(&format!("{PREFIX}1-{}-1", std::process::id())),
-            "another namespace"
-        );
-        assert!(!is_stale("system.slice") && !is_stale(PREFIX));
-    }
 }

@@ -42,6 +42,19 @@ impl Identity {
         }
     }
 
+    /// For a jail without namespaces: root becomes the id that owns nothing, others stay.
+    pub(super) fn without_namespaces() -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        if uid == 0 && may_become(NOBODY_ELSE) {
+            return Self::Dropped {
+                uid: NOBODY_ELSE,
+                gid: NOBODY_ELSE,
+                remap: false,
+            };
+        }
+        Self::UserNamespace { uid, gid }
+    }
+
     pub(super) fn uid(self) -> u32 {
         match self {
             Self::Dropped { uid, .. } | Self::UserNamespace { uid, .. } => uid,

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::identity::Identity;
-use super::payload::{self, Fds};
+use super::payload::{Command, Fds};
 use super::rootfs::{self, Plan};
 use super::status::{Status, Teller};
 use super::sys::{self, Forked};
@@ -50,7 +50,9 @@ impl Init<'_> {
         // From here on nobody may look into this process, so that its child cannot either once it is hostile.
         sys::prctl(libc::PR_SET_DUMPABLE, 0).map_err(step("become untraceable"))?;
         match sys::fork(0, None).map_err(step("start the command"))? {
-            Forked::Child => payload::run(self.plan.spec, self.plan.identity, &mut self.fds, &mut self.teller),
+            Forked::Child => {
+                Command::contained(self.plan.spec, self.plan.identity).run(&mut self.fds, &mut self.teller)
+            }
             Forked::Parent { pid, .. } => {
                 self.harden().map_err(step("harden process 1"))?;
                 Ok(pid)

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use super::bubble::Bubble;
 use super::identity::Identity;
 use super::landlock::{self, Grant};
 use super::seccomp::{self, Sockets};
@@ -56,54 +57,96 @@ fn lift(fd: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?)
 }
 
-/// Becomes the command, or says why not.
-pub(super) fn run(spec: &JailSpec, identity: Identity, fds: &mut Fds, teller: &mut Teller) -> ! {
-    // The status pipe moves out of the way as well; the original is among the low numbers that may be replaced.
-    let mut teller = match rustix::io::fcntl_dupfd_cloexec(&teller.0, ABOVE) {
-        Ok(pipe) => Teller::new(pipe),
-        Err(_) => sys::exit(127),
-    };
-    let error = match become_command(spec, identity, fds) {
-        Ok(never) => never,
-        Err(error) => error,
-    };
-    teller.fail(error);
-    sys::exit(127)
+/// What keeps the command in, beside its lack of rights.
+pub(super) enum Fence<'a> {
+    /// Namespaces and mounts; Landlock with these grants and seccomp behind them.
+    Mounts(Vec<(PathBuf, Grant)>),
+    /// Landlock with these grants, which then must hold, and seccomp without sockets.
+    Landlock(Vec<(PathBuf, Grant)>),
+    /// Bubblewrap makes what is needed.
+    Bubblewrap(&'a Bubble),
 }
 
-fn become_command(spec: &JailSpec, identity: Identity, fds: &Fds) -> Result<SandboxError, SandboxError> {
-    let step = |name: &'static str| move |error: io::Error| SandboxError::setup(name, error);
-    let programs = seccomp::programs(Sockets::Contained)?;
-    let strings = Strings::new(spec)?;
-    rustix::process::setsid().map_err(|e| SandboxError::setup("start a session", e))?;
-    // Pid 1 must not be looked into, this copy of it may: nothing hostile exists yet, and the id maps and the
-    // out-of-memory score are written through /proc/self.
-    sys::prctl(libc::PR_SET_DUMPABLE, 1).map_err(step("open /proc/self"))?;
-    sys::default_signals();
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    fds.place().map_err(step("place descriptors"))?;
-    lower_priority(spec.priority);
-    leave_rights(identity).map_err(step("drop privileges"))?;
-    // Pid 1 is counted in the same namespace where it has no other; the limit is about the command.
-    let init = u32::from(matches!(identity, Identity::UserNamespace { .. }));
-    rlimits::set(&spec.limits, spec.limits.processes.saturating_add(init)).map_err(step("set limits"))?;
-    std::env::set_current_dir(&spec.cwd)
-        .map_err(|e| SandboxError::setup(format!("enter {}", spec.cwd.display()), e))?;
-    sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(step("set no_new_privs"))?;
-    landlock::restrict(grants(spec).iter().map(|(path, grant)| (path.as_path(), *grant)), false)?;
-    seccomp::load(&programs)?;
-    Ok(strings.exec())
+/// The command and the fences around it.
+pub(super) struct Command<'a> {
+    pub(super) spec: &'a JailSpec,
+    pub(super) identity: Identity,
+    pub(super) fence: Fence<'a>,
+    /// For `RLIMIT_NPROC`, with those that the kernel counts but that are not the command's.
+    pub(super) processes: u32,
 }
 
-/// Becomes the jail's user without any capability, in a user namespace of its own where that is possible: there
-/// the number of processes is counted apart from the user's others.
-fn leave_rights(identity: Identity) -> io::Result<()> {
+impl<'a> Command<'a> {
+    /// Behind namespaces and mounts.
+    pub(super) fn contained(spec: &'a JailSpec, identity: Identity) -> Self {
+        // Not root: process 1 is counted in the same user namespace. Root: the command has one of its own.
+        let init = u32::from(matches!(identity, Identity::UserNamespace { .. }));
+        let processes = spec.limits.processes.saturating_add(init);
+        Self {
+            spec,
+            identity,
+            fence: Fence::Mounts(grants(spec)),
+            processes,
+        }
+    }
+
+    /// Becomes the command, or says why not.
+    pub(super) fn run(&self, fds: &mut Fds, teller: &mut Teller) -> ! {
+        // The status pipe moves out of the way as well; the original is among the low numbers that may be replaced.
+        let mut teller = match rustix::io::fcntl_dupfd_cloexec(&teller.0, ABOVE) {
+            Ok(pipe) => Teller::new(pipe),
+            Err(_) => sys::exit(127),
+        };
+        match self.exec(fds) {
+            Ok(error) | Err(error) => teller.fail(error),
+        }
+        sys::exit(127)
+    }
+
+    /// Returns only where it failed.
+    fn exec(&self, fds: &Fds) -> Result<SandboxError, SandboxError> {
+        let spec = self.spec;
+        let step = |name: &'static str| move |error: io::Error| SandboxError::setup(name, error);
+        let strings = Strings::new(spec)?;
+        rustix::process::setsid().map_err(|e| SandboxError::setup("start a session", e))?;
+        // Pid 1 must not be looked into, this copy of it may: nothing hostile exists yet, and the id maps and the
+        // out-of-memory score are written through /proc/self.
+        sys::prctl(libc::PR_SET_DUMPABLE, 1).map_err(step("open /proc/self"))?;
+        sys::default_signals();
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        fds.place().map_err(step("place descriptors"))?;
+        lower_priority(spec.priority);
+        let wrapped = matches!(self.fence, Fence::Bubblewrap(_));
+        leave_rights(self.identity, !wrapped).map_err(step("drop privileges"))?;
+        rlimits::set(&spec.limits, self.processes).map_err(step("set limits"))?;
+        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(step("set no_new_privs"))?;
+        let (grants, sockets) = match &self.fence {
+            Fence::Bubblewrap(bubble) => return Ok(bubble.exec(&spec.argv)),
+            Fence::Mounts(grants) => (grants, Sockets::Contained),
+            Fence::Landlock(grants) => (grants, Sockets::Pairs),
+        };
+        std::env::set_current_dir(&spec.cwd)
+            .map_err(|e| SandboxError::setup(format!("enter {}", spec.cwd.display()), e))?;
+        let programs = seccomp::programs(sockets)?;
+        let grants = grants.iter().map(|(path, grant)| (path.as_path(), *grant));
+        let enforced = landlock::restrict(grants, sockets == Sockets::Pairs)?;
+        if sockets == Sockets::Pairs && !enforced {
+            return Err(SandboxError::setup("landlock", "the kernel does not enforce it"));
+        }
+        seccomp::load(&programs)?;
+        Ok(strings.exec())
+    }
+}
+
+/// Becomes the jail's user without any capability; where `apart`, in a user namespace of its own if that is possible:
+/// there the number of processes is counted apart from the user's others.
+fn leave_rights(identity: Identity, apart: bool) -> io::Result<()> {
     if let Identity::Dropped { uid, gid, .. } = identity {
         caps::empty_bounding_set();
         caps::become_user(uid, gid)?;
         // The change of user has made /proc/self root's.
         sys::prctl(libc::PR_SET_DUMPABLE, 1)?;
-        if sys::unshare(libc::CLONE_NEWUSER).is_ok() {
+        if apart && sys::unshare(libc::CLONE_NEWUSER).is_ok() {
             userns::write_maps("self", (uid, gid), (uid, gid))?;
         }
     }
@@ -113,7 +156,7 @@ fn leave_rights(identity: Identity) -> io::Result<()> {
 
 /// Nice 10 and batch scheduling; and whatever the priority, the kernel shall take the jail first when the host
 /// runs out of memory.
-pub(super) fn lower_priority(priority: Priority) {
+fn lower_priority(priority: Priority) {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     if priority == Priority::Background {
         let _ = rustix::process::nice(10);
@@ -136,7 +179,7 @@ fn grants(spec: &JailSpec) -> Vec<(PathBuf, Grant)> {
 }
 
 /// The command's strings in the form that `execve` takes, made while memory may still be had.
-pub(super) struct Strings {
+struct Strings {
     program: String,
     candidates: Vec<CString>,
     argv: Vec<CString>,
@@ -144,7 +187,7 @@ pub(super) struct Strings {
 }
 
 impl Strings {
-    pub(super) fn new(spec: &JailSpec) -> Result<Self, SandboxError> {
+    fn new(spec: &JailSpec) -> Result<Self, SandboxError> {
         let c = |text: String| CString::new(text).map_err(|_| SandboxError::InvalidSpec("a NUL byte".into()));
         let program = spec.argv.first().cloned().unwrap_or_default();
         let candidates = candidates(&program, &spec.env)
@@ -166,7 +209,7 @@ impl Strings {
     }
 
     /// Returns only where it failed.
-    pub(super) fn exec(&self) -> SandboxError {
+    fn exec(&self) -> SandboxError {
         let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
             strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
         };

@@ -116,7 +116,6 @@ pub(super) enum Sockets {
     /// machine sockets (`AF_VSOCK` leaves through the hypervisor), no kernel crypto.
     Contained,
     /// Only unnamed pairs.
-    #[allow(dead_code, reason = "for tier C")]
     Pairs,
 }
 

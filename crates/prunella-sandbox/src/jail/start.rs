@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use super::cgroup::Cgroup;
+use super::confined::Head;
 use super::identity::Identity;
 use super::init::Init;
 use super::payload::Fds;
+use super::room::Room;
 use super::rootfs::Plan;
 use super::status::Teller;
 use super::sys::{self, Forked};
@@ -22,20 +25,34 @@ pub(super) struct Started {
     pub(super) stderr: OwnedFd,
     pub(super) status: OwnedFd,
     /// Held open: its end tells process 1 that the supervisor is dead.
-    _go: OwnedFd,
+    go: OwnedFd,
+}
+
+/// What is around the jail: decided before anything is started.
+pub(super) struct Around<'a> {
+    pub(super) identity: Identity,
+    pub(super) cgroup: Option<&'a Cgroup>,
+    /// Tier C, without namespaces.
+    pub(super) room: Option<&'a Room>,
+    /// Bubblewrap, where that builds the jail; needs a room as well.
+    pub(super) wrapper: Option<&'a Path>,
 }
 
 /// Starts `spec`. The command does not run before the limits are in force.
-pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, cgroup: Option<&Cgroup>) -> Result<Started, SandboxError> {
-    let identity = Identity::choose(spec);
+pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, around: &Around<'_>) -> Result<Started, SandboxError> {
+    let identity = around.identity;
     let id_map = match identity {
         Identity::Dropped { uid, gid, remap: true } => userns::shows_root_as(uid, gid).ok(),
         _ => None,
     };
     let pipes = || -> io::Result<_> { Ok((sys::pipe()?, sys::pipe()?, sys::pipe()?, sys::pipe()?)) };
     let (out, err, status, go) = pipes().map_err(|e| SandboxError::setup("make pipes", e))?;
-    let flags = namespaces(spec.network, identity);
-    let forked = sys::fork(flags, cgroup.and_then(Cgroup::start_in))
+    let flags = if around.room.is_some() {
+        0
+    } else {
+        namespaces(spec.network, identity)
+    };
+    let forked = sys::fork(flags, around.cgroup.and_then(Cgroup::start_in))
         .map_err(|error| SandboxError::setup("make namespaces", explain(&error)))?;
     match forked {
         Forked::Child => {
@@ -47,14 +64,27 @@ pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, cgroup: Option<&Cgroup
                 stderr: Some(err.1),
                 extra: extra.into_iter().zip(numbers).collect(),
             };
-            let plan = Plan { spec, identity, id_map };
-            Init {
-                plan,
-                teller: Teller::new(status.1),
-                go: go.0,
-                fds,
+            let teller = Teller::new(status.1);
+            match around.room {
+                Some(room) => Head {
+                    spec,
+                    identity,
+                    room,
+                    wrapper: around.wrapper,
+                    bubble: None,
+                    teller,
+                    go: go.0,
+                    fds,
+                }
+                .run(),
+                None => Init {
+                    plan: Plan { spec, identity, id_map },
+                    teller,
+                    go: go.0,
+                    fds,
+                }
+                .run(),
             }
-            .run()
         }
         Forked::Parent { pid, pidfd } => {
             let started = Started {
@@ -63,9 +93,9 @@ pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, cgroup: Option<&Cgroup
                 stdout: out.0,
                 stderr: err.0,
                 status: status.0,
-                _go: go.1,
+                go: go.1,
             };
-            if let Err(error) = release(&started, identity, cgroup) {
+            if let Err(error) = release(&started, around) {
                 let _ = sys::signal(started.pidfd.as_fd(), libc::SIGKILL);
                 let _ = sys::wait(pid, 0);
                 return Err(error);
@@ -76,20 +106,20 @@ pub(super) fn start(spec: &JailSpec, extra: Vec<OwnedFd>, cgroup: Option<&Cgroup
 }
 
 /// Lets process 1 go on, once for the id maps and once for the limits.
-fn release(started: &Started, identity: Identity, cgroup: Option<&Cgroup>) -> Result<(), SandboxError> {
+fn release(started: &Started, around: &Around<'_>) -> Result<(), SandboxError> {
     let mut go = std::fs::File::from(
-        rustix::io::fcntl_dupfd_cloexec(&started._go, 0).map_err(|e| SandboxError::setup("make pipes", e))?,
+        rustix::io::fcntl_dupfd_cloexec(&started.go, 0).map_err(|e| SandboxError::setup("make pipes", e))?,
     );
     let mut say_go = || {
         go.write_all(b"g")
             .map_err(|e| SandboxError::setup("release process 1", e))
     };
-    if let Identity::UserNamespace { uid, gid } = identity {
+    if let (Identity::UserNamespace { uid, gid }, None) = (around.identity, around.room) {
         userns::write_maps(&started.pid.to_string(), (uid, gid), (uid, gid))
             .map_err(|e| SandboxError::setup("write the id maps", explain(&e)))?;
     }
     say_go()?;
-    if let Some(cgroup) = cgroup {
+    if let Some(cgroup) = around.cgroup {
         cgroup
             .add(started.pid)
             .map_err(|e| SandboxError::setup("enter the control group", e))?;
@@ -109,20 +139,30 @@ fn namespaces(network: Network, identity: Identity) -> libc::c_int {
     flags
 }
 
-/// The usual reasons why a host refuses namespaces, with the way out.
-pub(super) fn explain(error: &io::Error) -> String {
-    let switch = |path: &str, bad: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == bad);
-    let hint = if switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
-        "; AppArmor restricts unprivileged user namespaces here: add an AppArmor profile with `userns,` for this \
-         program, or set kernel.apparmor_restrict_unprivileged_userns=0"
-    } else if switch("/proc/sys/kernel/unprivileged_userns_clone", "0") {
-        "; set kernel.unprivileged_userns_clone=1"
-    } else if switch("/proc/sys/user/max_user_namespaces", "0") {
-        "; set user.max_user_namespaces above 0"
-    } else if error.raw_os_error() == Some(libc::EPERM) {
+/// The error, with the way out where a host refuses namespaces.
+fn explain(error: &io::Error) -> String {
+    let fallback = if error.raw_os_error() == Some(libc::EPERM) {
         "; the container or security module that this runs in forbids it"
     } else {
         ""
     };
-    format!("{error}{hint}")
+    format!("{error}{}", hint().unwrap_or(fallback))
+}
+
+/// The usual reasons why a host refuses namespaces, or the capabilities in them, with the way out.
+pub(super) fn hint() -> Option<&'static str> {
+    let switch = |path: &str, bad: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == bad);
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    if switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        return Some(
+            "; AppArmor restricts unprivileged user namespaces here: add an AppArmor profile with `userns,` for this \
+             program, or set kernel.apparmor_restrict_unprivileged_userns=0",
+        );
+    }
+    if switch("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return Some("; set kernel.unprivileged_userns_clone=1");
+    }
+    switch("/proc/sys/user/max_user_namespaces", "0").then_some("; set user.max_user_namespaces above 0")
 }

@@ -3,14 +3,17 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
-use super::start::{self, Started};
+use super::identity::Identity;
+use super::room::Room;
+use super::start::{self, Around, Started};
 use super::status::{Lines, Status};
 use super::stream::Stream;
-use super::sys;
 use super::tally::{self, Tally};
+use super::{confined, sys};
 use crate::wire::Summary;
 use crate::{Exit, JailSpec, Output, SandboxError, Tier};
 
@@ -21,24 +24,52 @@ const SHARE: u32 = 10;
 /// How long killed processes may take to die; longer means that the kernel hangs.
 const DYING: Duration = Duration::from_secs(30);
 
+/// What the caller asks for.
+pub(super) struct Order<'a> {
+    pub(super) spec: &'a JailSpec,
+    pub(super) tier: Tier,
+    /// Bubblewrap, where that builds the jail.
+    pub(super) bubblewrap: Option<&'a Path>,
+}
+
 /// Runs and answers with the summary and the two outputs.
 pub(super) fn run(
-    spec: &JailSpec,
-    tier: Tier,
+    order: &Order<'_>,
     extra: Vec<OwnedFd>,
     caller: &UnixStream,
 ) -> Result<(Summary, [Output; 2]), SandboxError> {
+    let spec = order.spec;
     if extra.len() != spec.extra_fds.len() {
         return Err(SandboxError::InvalidSpec(
             "extra_fds: a descriptor did not arrive".into(),
         ));
     }
     let mut notes = Vec::new();
-    let (tier, cgroup) = group(spec, tier, &mut notes)?;
+    let (tier, cgroup) = group(spec, order.tier, &mut notes)?;
+    let confined = tier == Tier::C || order.bubblewrap.is_some();
+    let identity = if confined {
+        Identity::without_namespaces()
+    } else {
+        Identity::choose(spec)
+    };
+    let room = if confined { Some(room(identity)?) } else { None };
     let begun = Instant::now();
-    let started = start::start(spec, extra, cgroup.as_ref())?;
+    let around = Around {
+        identity,
+        cgroup: cgroup.as_ref(),
+        room: room.as_ref(),
+        wrapper: order.bubblewrap,
+    };
+    let started = start::start(spec, extra, &around)?;
     let watch = Watch::new(spec, started, cgroup, begun, notes).map_err(|e| SandboxError::setup("watch", e))?;
+    let watch = Watch { confined, ..watch };
     watch.until_the_end(caller, tier)
+}
+
+/// Tier C's directory; orphans of the jail shall come to this process.
+fn room(identity: Identity) -> Result<Room, SandboxError> {
+    sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).map_err(|e| SandboxError::setup("adopt orphans", e))?;
+    Room::new((identity.uid(), identity.gid())).map_err(|e| SandboxError::setup("make a private directory", e))
 }
 
 /// The control group of tier A; without one the tier is B, which the caller may not accept.
@@ -74,6 +105,8 @@ struct Watch<'a> {
     /// Why the supervisor ended it, where it did.
     stopped: Option<Exit>,
     killed: u32,
+    /// Tier C: no namespace whose end takes all with it.
+    confined: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -101,6 +134,7 @@ impl<'a> Watch<'a> {
             failed: None,
             stopped: None,
             killed: 0,
+            confined: false,
         })
     }
 
@@ -136,7 +170,8 @@ impl<'a> Watch<'a> {
             }
             if self.stopped.is_some() {
                 let until = *give_up.get_or_insert(Instant::now() + DYING);
-                next_look = until;
+                next_look = if self.confined { Instant::now() + TICK } else { until };
+                self.kill();
                 if Instant::now() >= until {
                     return Err(SandboxError::Supervisor("killed processes do not die".into()));
                 }
@@ -196,7 +231,7 @@ impl<'a> Watch<'a> {
         tally::of_tree(self.jail.pid)
     }
 
-    /// Kills process 1, upon which the kernel kills the rest of its namespace.
+    /// Notes why the run is ended now; the first reason counts.
     fn stop(&mut self, why: Exit) {
         if self.stopped.is_some() {
             return;
@@ -206,7 +241,18 @@ impl<'a> Watch<'a> {
         if let Some(group) = &self.cgroup {
             group.kill();
         }
-        let _ = sys::signal(self.jail.pidfd.as_fd(), libc::SIGKILL);
+    }
+
+    /// Kills process 1, upon which the kernel kills the rest of its namespace. Without a namespace, everything below
+    /// the head is killed instead, again and again until the head sees that nothing is left and ends.
+    fn kill(&self) {
+        if self.confined {
+            tally::tree(self.jail.pid)[1..]
+                .iter()
+                .for_each(|&pid| confined::kill(pid));
+        } else {
+            let _ = sys::signal(self.jail.pidfd.as_fd(), libc::SIGKILL);
+        }
     }
 
     /// Everything is dead: the sums.
@@ -215,6 +261,10 @@ impl<'a> Watch<'a> {
             .ok()
             .flatten()
             .ok_or_else(|| SandboxError::Supervisor("process 1 vanished".into()))?;
+        if self.confined {
+            // The head has seen to this, unless somebody killed the head.
+            self.killed += confined::kill_below();
+        }
         let wall = self.begun.elapsed();
         self.out.drain();
         self.err.drain();

@@ -203,6 +203,12 @@ pub(super) fn wait(pid: libc::pid_t, options: libc::c_int) -> io::Result<Option<
     }
 }
 
+/// Makes writes to a reader that is gone an error instead of this process's end.
+pub(super) fn ignore_broken_pipes() {
+    // SAFETY: SIG_IGN is a valid action.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Gives every signal its default action and blocks none: a program expects to start like this, Rust's runtime
 /// ignores `SIGPIPE`.
 pub(super) fn default_signals() {

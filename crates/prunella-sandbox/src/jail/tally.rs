@@ -74,6 +74,18 @@ fn cpu(pid: libc::pid_t) -> Duration {
     Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
+/// Threads that the kernel counts for a user's `RLIMIT_NPROC`, now.
+pub(super) fn threads_of(uid: u32) -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let own = entries.filter(|entry| entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == uid));
+    own.filter_map(|entry| {
+        let text = fs::read_to_string(entry.path().join("stat")).ok()?;
+        text.rsplit_once(") ")?.1.split(' ').nth(17)?.parse::<u32>().ok()
+    })
+    .sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

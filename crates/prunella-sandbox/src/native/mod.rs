@@ -3,6 +3,7 @@
 mod launcher;
 
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use launcher::Launcher;
@@ -45,29 +46,65 @@ impl Native {
         self
     }
 
-    fn ask(&self, request: &Request, fds: &[BorrowedFd<'_>], cancel: &CancelToken) -> Result<Answer, SandboxError> {
-        let mut supervisor = self.launcher.start()?;
-        let _watch = cancel.watch(&supervisor.socket).map_err(broken)?;
-        let told = wire::send(&mut supervisor.socket, request, fds);
-        if let (Err(error), false) = (told, cancel.is_cancelled()) {
-            return Err(broken(error));
-        }
-        match wire::receive::<Reply>(&mut supervisor.socket).map_err(broken)?.0 {
-            Reply::Done(summary) => {
-                let report = summary.into_report(NAME, &mut supervisor.socket).map_err(broken)?;
-                Ok(Answer::Report(Box::new(report)))
-            }
-            Reply::Probed(capabilities) => Ok(Answer::Capabilities(capabilities)),
-            Reply::Failed(error) => Err(error),
-        }
-    }
-
     fn try_probe(&self) -> Capabilities {
-        match self.ask(&Request::Probe, &[], &CancelToken::new()) {
+        match ask(&self.launcher, NAME, &Request::Probe, &[], &CancelToken::new()) {
             Ok(Answer::Capabilities(found)) => found,
             Ok(Answer::Report(_)) => Capabilities::none("supervisor", "the supervisor answered out of turn"),
             Err(error) => Capabilities::none("supervisor", error.to_string()),
         }
+    }
+}
+
+/// Starts a supervisor, hands over the specification with its descriptors and waits for the report.
+pub(crate) fn run(
+    launcher: &Launcher,
+    name: &str,
+    spec: &JailSpec,
+    tier: Tier,
+    bubblewrap: Option<PathBuf>,
+    cancel: &CancelToken,
+) -> Result<Report, SandboxError> {
+    let fds: Vec<BorrowedFd<'_>> = spec
+        .extra_fds
+        .iter()
+        // SAFETY: the caller keeps the descriptors open during the run, as `ExtraFd` demands; a number that is
+        // not open makes sendmsg fail with EBADF and touches nothing.
+        .map(|fd| unsafe { BorrowedFd::borrow_raw(fd.outer) })
+        .collect();
+    let request = Request::Run {
+        spec: Box::new(spec.clone()),
+        tier,
+        bubblewrap,
+    };
+    match ask(launcher, name, &request, &fds, cancel) {
+        Ok(Answer::Report(report)) => Ok(*report),
+        Ok(Answer::Capabilities(_)) => Err(SandboxError::Supervisor("it answered out of turn".into())),
+        // The order came before the supervisor had the specification: it has started nothing.
+        Err(SandboxError::Supervisor(_)) if cancel.is_cancelled() => Ok(Report::cancelled(name, tier)),
+        Err(error) => Err(error),
+    }
+}
+
+fn ask(
+    launcher: &Launcher,
+    name: &str,
+    request: &Request,
+    fds: &[BorrowedFd<'_>],
+    cancel: &CancelToken,
+) -> Result<Answer, SandboxError> {
+    let mut supervisor = launcher.start()?;
+    let _watch = cancel.watch(&supervisor.socket).map_err(broken)?;
+    let told = wire::send(&mut supervisor.socket, request, fds);
+    if let (Err(error), false) = (told, cancel.is_cancelled()) {
+        return Err(broken(error));
+    }
+    match wire::receive::<Reply>(&mut supervisor.socket).map_err(broken)?.0 {
+        Reply::Done(summary) => {
+            let report = summary.into_report(name, &mut supervisor.socket).map_err(broken)?;
+            Ok(Answer::Report(Box::new(report)))
+        }
+        Reply::Probed(capabilities) => Ok(Answer::Capabilities(capabilities)),
+        Reply::Failed(error) => Err(error),
     }
 }
 
@@ -105,23 +142,6 @@ impl Backend for Native {
                 why: found.missing(),
             });
         }
-        let fds: Vec<BorrowedFd<'_>> = spec
-            .extra_fds
-            .iter()
-            // SAFETY: the caller keeps the descriptors open during the run, as `ExtraFd` demands; a number that is
-            // not open makes sendmsg fail with EBADF and touches nothing.
-            .map(|fd| unsafe { BorrowedFd::borrow_raw(fd.outer) })
-            .collect();
-        let request = Request::Run {
-            spec: Box::new(spec.clone()),
-            tier,
-        };
-        match self.ask(&request, &fds, cancel) {
-            Ok(Answer::Report(report)) => Ok(*report),
-            Ok(Answer::Capabilities(_)) => Err(SandboxError::Supervisor("it answered out of turn".into())),
-            // The order came before the supervisor had the specification: it has started nothing.
-            Err(SandboxError::Supervisor(_)) if cancel.is_cancelled() => Ok(Report::cancelled(NAME, tier)),
-            Err(error) => Err(error),
-        }
+        run(&self.launcher, NAME, spec, tier, None, cancel)
     }
 }

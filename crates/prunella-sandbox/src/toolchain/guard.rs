@@ -125,6 +125,7 @@ fn dangerous(path: &Path) -> bool {
 fn fits(directory: &Path, home: &Path) -> bool {
     !home.starts_with(directory)
         && SECRETS.iter().map(|secret| home.join(secret)).all(|secret| {
-            !directory.starts_with(&secret) && !(secret.starts_with(directory) && secret.symlink_metadata().is_ok())
+            let around = secret.starts_with(directory) && secret.symlink_metadata().is_ok();
+            !around && !directory.starts_with(&secret)
         })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use prunella_sandbox::{Backend, CancelToken, JailSpec, Launcher, Mount, Native, Report, Tier};
+use prunella_sandbox::{Backend, Bubblewrap, CancelToken, JailSpec, Launcher, Mount, Native, Report, Tier};
 
 /// The tests' own program, which acts as supervisor and as hostile code.
 pub(crate) fn helper() -> PathBuf {
@@ -22,13 +22,22 @@ pub(crate) fn backends() -> Vec<(String, Box<dyn Backend>)> {
     let mut found: Vec<(String, Box<dyn Backend>)> = Vec::new();
     let best = Native::new(launcher()).probe().clone();
     println!("native offers tier {}; {}", best.tier, best.missing());
-    for tier in [Tier::A, Tier::B] {
+    for tier in [Tier::A, Tier::B, Tier::C] {
         if tier >= best.tier {
             found.push((
                 format!("native {tier}"),
                 Box::new(Native::new(launcher()).at_most(tier)),
             ));
         }
+    }
+    let bubblewrap = Bubblewrap::new(launcher());
+    println!(
+        "bubblewrap offers tier {}; {}",
+        bubblewrap.probe().tier,
+        bubblewrap.probe().missing()
+    );
+    if bubblewrap.probe().tier < Tier::D {
+        found.push(("bubblewrap".into(), Box::new(bubblewrap)));
     }
     assert!(
         !found.is_empty(),

@@ -77,7 +77,7 @@ const ATTEMPTS: &[(&str, Told<'static>)] = &[
     ("packet-socket", Nothing),
     ("vsock", Nothing),
     ("inherited-descriptors", Nothing),
-    ("environment", Text("HOME,LANG,PATH")),
+    ("environment", Text("HOME,LANG,PATH,TMPDIR")),
     ("raise-limits", Nothing),
     ("git-hook", Nothing),
     ("leave-cgroup", Nothing),
@@ -108,6 +108,8 @@ fn no_attempt_escapes_from_any_back_end() {
                 Udp => outside.udp.local_addr().unwrap().to_string(),
                 Abstract => outside.name.clone(),
                 Outside => std::process::id().to_string(),
+                // Bubblewrap always adds the working directory to the environment.
+                Text(text) if name == "bubblewrap" => text.replace(",TMPDIR", ",PWD,TMPDIR"),
                 Text(text) => (*text).to_owned(),
             };
             let report = run_on(&*backend, &inside(work.path(), &["attack", attack, &argument]));

@@ -11,8 +11,8 @@ fn an_overlay_is_private_and_writable() {
         let work = tree();
         std::fs::create_dir(work.path().join("dir")).unwrap();
         std::fs::write(work.path().join("dir/old"), "old").unwrap();
-        let script = "echo after > /work/file && rm -r /work/dir && mkdir /work/dir && touch /work/dir/new \
-                      && ls /work/dir && cat /work/file";
+        let script = "echo after > file && rm -r dir && mkdir dir && touch dir/new \
+                      && ls dir && cat file";
         let mut spec = inside(work.path(), &[]);
         spec.argv = vec!["/bin/sh".into(), "-c".into(), script.into()];
         let report = run_on(&*backend, &spec);
@@ -117,4 +117,28 @@ fn the_root_holds_nothing_of_the_hosts_but_the_system() {
         assert!(!text.lines().any(|line| line == name), "{name} is visible: {text}");
     }
     assert!(text.contains("jail\n3\n"), "{text}");
+}
+
+/// Sysfs takes neither id maps nor, on many kernels, overlays: as root this is a private copy, and the report says so.
+#[test]
+fn a_tree_that_takes_no_overlay_is_copied_and_the_report_says_so() {
+    let mut spec = shell("cat rx_bytes > /dev/null && echo mine > new && cat new");
+    spec.mounts
+        .push(Mount::overlay("/sys/class/net/lo/statistics", "/work"));
+    spec.cwd = "/work".into();
+    let report = run(&spec);
+    assert_eq!(
+        report.stdout.text(),
+        "mine\n",
+        "{} {:?}",
+        report.stderr.text(),
+        report.notes
+    );
+    let copied = report.notes.iter().any(|note| note.contains("was copied"));
+    println!("tier {}, copied: {copied}", report.tier);
+    assert!(
+        copied || !rustix::process::geteuid().is_root(),
+        "root cannot map sysfs: {:?}",
+        report.notes
+    );
 }

@@ -36,6 +36,7 @@ fn the_environment_is_exactly_the_given_one() {
     spec.argv = vec!["env".into()];
     spec.env.insert("A".into(), "b c=d".into());
     spec.env.remove("LANG");
+    spec.env.remove("TMPDIR");
     let text = run(&spec).stdout.text();
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();

@@ -1,7 +1,8 @@
-//! Supervision with real processes. The executable is its own shim and its own daemon (`shim`, `daemon` as the first
-//! argument), so that both can be killed.
+//! Supervision and dependency builds with real processes. The executable is its own shim, jail and daemon (named by the
+//! first argument), so that each can be killed.
 
 mod adoption;
+mod deps;
 mod ends;
 mod output;
 mod readiness;
@@ -24,7 +25,9 @@ macro_rules! trials {
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("shim") => return prunella::supervise::shim_main(),
+        Some("jail") => prunella_sandbox::jail_main(0),
         Some("daemon") => return world::daemon_main(),
+        Some("builder") => return deps::builder_main(),
         _ => {}
     }
     let trials = trials![
@@ -54,6 +57,8 @@ fn main() -> ExitCode {
         readiness::a_wrong_port_is_named,
         readiness::a_service_that_ends_is_not_ready,
         readiness::a_failing_check_is_not_ready,
+        deps::a_virtual_environment_works_from_every_release,
+        deps::a_killed_build_is_begun_again,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use super::{InvalidRange, Node};
 use crate::id::CommitId;
 
+/// How much of the prior is spread equally: a wrong ranking costs about log2(1 / EQUAL_SHARE) more experiments.
+const EQUAL_SHARE: f64 = 0.2;
+
 /// Commits in topological order: every parent has a smaller index than its children.
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
     nodes: Vec<Node>,
     /// Parents inside the range, by index.
     parents: Vec<Vec<usize>>,
-    /// Half the given prior, half equal shares; sums to 1.
+    /// The given priors mixed with [`EQUAL_SHARE`] of equal ones; sums to 1.
     priors: Vec<f64>,
 }
 
 impl Graph {
     /// Sorts the nodes that lead to `head`; returns its index too.
-    pub(super) fn new(nodes: Vec<Node>, head: &CommitId) -> Result<(Self, usize), InvalidRange> {
+    pub(super) fn new(nodes: &[Node], head: &CommitId) -> Result<(Self, usize), InvalidRange> {
         let mut by_name = BTreeMap::new();
         for (index, node) in nodes.iter().enumerate() {
             if by_name.insert(node.commit.clone(), index).is_some() {
@@ -25,7 +28,7 @@ impl Graph {
             }
         }
         let start = *by_name.get(head).ok_or_else(|| InvalidRange::NoHead(head.clone()))?;
-        let order = parents_first(&nodes, &by_name, start)?;
+        let order = parents_first(nodes, &by_name, start)?;
         let mut position = BTreeMap::new();
         for (place, index) in order.iter().enumerate() {
             position.insert(nodes[*index].commit.clone(), place);
@@ -143,15 +146,10 @@ fn mixed_priors(nodes: &[Node]) -> Vec<f64> {
     let clean = |prior: f64| if prior.is_finite() { prior.max(0.0) } else { 0.0 };
     let total: f64 = nodes.iter().map(|node| clean(node.prior)).sum();
     let equal = 1.0 / nodes.len() as f64;
+    let mixed = |node: &Node| (1.0 - EQUAL_SHARE) * clean(node.prior) / total + EQUAL_SHARE * equal;
     nodes
         .iter()
-        .map(|node| {
-            if total > 0.0 {
-                0.5 * clean(node.prior) / total + 0.5 * equal
-            } else {
-                equal
-            }
-        })
+        .map(|node| if total > 0.0 { mixed(node) } else { equal })
         .collect()
 }
 

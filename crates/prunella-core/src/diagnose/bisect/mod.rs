@@ -28,8 +28,8 @@ pub struct Node {
     pub commit: CommitId,
     /// All its parents, also those outside of the range.
     pub parents: Vec<CommitId>,
-    /// How suspicious it is, on any non-negative scale. Mixed half and half with equal priors, so that a wrong ranking
-    /// costs a few experiments, not the result.
+    /// How suspicious it is, on any non-negative scale. Mixed with equal priors, so that a wrong ranking costs a
+    /// few experiments, not the result.
     pub prior: f64,
     /// What an experiment on it costs, in any unit; not above 0 counts as 1.
     pub cost: f64,
@@ -184,7 +184,7 @@ impl Bisection {
     /// # Errors
     /// If the range is not a history that contains the head.
     pub fn new(
-        nodes: Vec<Node>,
+        nodes: &[Node],
         good: &BTreeSet<CommitId>,
         head: &CommitId,
         config: Config,

@@ -32,23 +32,27 @@ impl Engine for ChangedFiles {
 }
 
 fn hit(place: &Place, file: &ChangedFile) -> Option<(f64, String)> {
-    if !matches!(file.kind(), PathKind::Source | PathKind::Lockfile) {
+    let is_on_stack = |path: &str| same_file(&place.file, path);
+    let on_stack = is_on_stack(&file.path) || file.old_path.as_deref().is_some_and(is_on_stack);
+    let beside = folder(&file.path).filter(|one| folder(&place.file) == Some(one));
+    // The cheap questions first: this runs for every frame and every file of the range.
+    if !(on_stack || beside.is_some()) || !matches!(file.kind(), PathKind::Source | PathKind::Lockfile) {
         return None;
     }
-    let is_on_stack = |path: &str| same_file(&place.file, path);
-    if is_on_stack(&file.path) || file.old_path.as_deref().is_some_and(is_on_stack) {
-        return Some((
+    let (path, at) = (&file.path, &place.file);
+    match beside {
+        _ if on_stack => Some((
             SAME_FILE * place.discount(),
-            format!("it changed {}, which is on the stack", file.path),
-        ));
+            format!("it changed {path}, which is on the stack"),
+        )),
+        Some(shared) => Some((
+            SAME_FOLDER * place.discount(),
+            format!("it changed {path} in {shared}/, where {at} is on the stack"),
+        )),
+        None => None,
     }
-    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let shared = folder(&file.path).filter(|one| folder(&place.file).as_ref() == Some(one))?;
-    Some((
-        SAME_FOLDER * place.discount(),
-        format!(
-            "it changed {} in {shared}/, where {} is on the stack",
-            file.path, place.file
-        ),
-    ))
+}
+
+fn folder(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(folder, _)| folder)
 }

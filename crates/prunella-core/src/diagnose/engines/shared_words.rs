@@ -6,10 +6,7 @@
 //! *Source*: Spärck Jones, "A statistical interpretation of term specificity" (1972); bug localisation by retrieval
 //! (Zhou, Zhang, Lo, ICSE 2012).
 
-use std::collections::BTreeSet;
-
 use crate::diagnose::rank::{Context, Engine, SuspectInput, Symptom};
-use crate::diagnose::words::words;
 
 const PER_WORD: f64 = 0.8;
 const MOST: f64 = 2.0;
@@ -23,11 +20,9 @@ impl Engine for SharedWords {
     }
 
     fn weigh(&self, suspect: &SuspectInput, _: &Symptom, context: &Context) -> Vec<(f64, String)> {
-        let texts = suspect.files.iter().filter(|file| !file.is_generated && !file.is_test);
-        let own: BTreeSet<String> = texts
-            .flat_map(|file| [&file.added_text, &file.removed_text])
-            .flat_map(|text| words(text))
-            .collect();
+        let Some(own) = context.shared.get(&suspect.commit) else {
+            return vec![];
+        };
         let all = (context.suspects + 1) as f64;
         let mut shared: Vec<(f64, &str)> = context
             .words

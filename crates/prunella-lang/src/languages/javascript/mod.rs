@@ -3,13 +3,16 @@
 use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
+use crate::project::ProjectDetector;
 use crate::stacktrace::TraceFormat;
 use crate::testreport::ReportFormat;
 
 mod jest;
 mod mocha;
 mod node_spec;
+mod project;
 mod trace;
+mod vitest;
 
 embedded_data!(DATA);
 
@@ -30,6 +33,10 @@ impl LanguagePack for JavaScript {
     }
 
     fn reports(&self) -> &'static [&'static dyn ReportFormat] {
-        &[&jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
+        &[&vitest::Vitest, &jest::Jest, &node_spec::NodeSpec, &mocha::Mocha]
+    }
+
+    fn project(&self) -> &'static dyn ProjectDetector {
+        &project::Detector
     }
 }

@@ -3,9 +3,11 @@
 use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
+use crate::project::ProjectDetector;
 use crate::stacktrace::TraceFormat;
 use crate::testreport::ReportFormat;
 
+mod project;
 mod pytest;
 mod trace;
 mod unittest;
@@ -30,5 +32,9 @@ impl LanguagePack for Python {
 
     fn reports(&self) -> &'static [&'static dyn ReportFormat] {
         &[&pytest::Pytest, &unittest::Unittest]
+    }
+
+    fn project(&self) -> &'static dyn ProjectDetector {
+        &project::Detector
     }
 }

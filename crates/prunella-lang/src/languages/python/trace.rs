@@ -20,7 +20,7 @@ const LINKS: [&str; 2] = [
     "During handling of the above exception, another exception occurred:",
 ];
 /// Lines of a message or of notes that may follow the line that names the exception.
-const MAX_MESSAGE_LINES: usize = 40;
+const MAX_MESSAGE_LINES: usize = 16;
 
 static FRAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"^\s*File "(.+)", line (\d+)(?:,? in (.*))?$"#).expect("a constant pattern"));
@@ -82,7 +82,7 @@ impl State {
             self.phase = Phase::Gap;
             return Step::Perhaps;
         }
-        if line.contains(OPENING) || looks_like_log_line(line) || self.message_lines >= MAX_MESSAGE_LINES {
+        if line.contains(OPENING) || ends_message(line) || self.message_lines >= MAX_MESSAGE_LINES {
             return Step::Ends;
         }
         self.message_lines += 1;
@@ -114,6 +114,12 @@ impl State {
             Step::Ends
         }
     }
+}
+
+/// A logger's next line, or the rule that `socketserver` draws under a traceback.
+fn ends_message(line: &str) -> bool {
+    let is_rule = line.len() >= 10 && line.bytes().all(|byte| matches!(byte, b'-' | b'=' | b'*' | b'_'));
+    is_rule || looks_like_log_line(line)
 }
 
 impl TraceState for State {

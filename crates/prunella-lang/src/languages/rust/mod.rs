@@ -3,11 +3,13 @@
 use prunella_core::signal::Language;
 
 use super::{LanguageData, LanguagePack, embedded_data};
+use crate::project::ProjectDetector;
 use crate::stacktrace::TraceFormat;
 use crate::testreport::ReportFormat;
 
 mod cargo_test;
 mod nextest;
+mod project;
 mod trace;
 
 embedded_data!(DATA);
@@ -30,5 +32,9 @@ impl LanguagePack for Rust {
 
     fn reports(&self) -> &'static [&'static dyn ReportFormat] {
         &[&nextest::Nextest, &cargo_test::CargoTest]
+    }
+
+    fn project(&self) -> &'static dyn ProjectDetector {
+        &project::Detector
     }
 }

@@ -283,3 +283,62 @@ Error | 4 lines
 "#,
     );
 }
+
+#[test]
+fn http_server() {
+    check(
+        r#"127.0.0.1 - - [24/Nov/2026 06:43:07] "GET /ok HTTP/1.1" 200 -
+----------------------------------------
+Exception occurred during processing of request from ('127.0.0.1', 53726)
+Traceback (most recent call last):
+  File "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/socketserver.py", line 691, in process_request_thread
+    self.finish_request(request, client_address)
+  File "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/socketserver.py", line 361, in finish_request
+    self.RequestHandlerClass(request, client_address, self)
+  File "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/socketserver.py", line 755, in __init__
+    self.handle()
+  File "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/http/server.py", line 436, in handle
+    self.handle_one_request()
+  File "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/http/server.py", line 424, in handle_one_request
+    method()
+  File "/srv/shop/hs.py", line 4, in do_GET
+    if self.path == "/x": {}["total"]
+                          ~~^^^^^^^^^
+KeyError: 'total'
+----------------------------------------
+127.0.0.1 - - [24/Nov/2026 06:43:07] "GET /ok HTTP/1.1" 200 -"#,
+        r#"
+? | 127.0.0.1 - - [24/Nov/2026 06:43:07] "GET /ok HTTP/1.1" 200 -
+? | ----------------------------------------
+Error | 16 lines
+  Python KeyError: 'total'
+    hs.py:4 do_GET
+    and 5 foreign frames
+? | ----------------------------------------
+? | 127.0.0.1 - - [24/Nov/2026 06:43:07] "GET /ok HTTP/1.1" 200 -
+"#,
+    );
+}
+
+#[test]
+fn celery() {
+    check(
+        r#"[2026-11-24 06:02:04,201: INFO/MainProcess] Task shop.pay[5e4] received
+[2026-11-24 06:02:04,301: ERROR/ForkPoolWorker-1] Task shop.pay[5e4] raised unexpected: KeyError('total')
+Traceback (most recent call last):
+  File "/srv/shop/.venv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
+    R = retval = fun(*args, **kwargs)
+                 ^^^^^^^^^^^^^^^^^^^^
+  File "/srv/shop/shop/tasks.py", line 7, in pay
+    return order["total"]
+           ~~~~~^^^^^^^^^
+KeyError: 'total'"#,
+        r#"
+Info | [2026-11-24 06:02:04,201: INFO/MainProcess] Task shop.pay[5e4] received
+Error | 9 lines
+  Python KeyError: 'total'
+    shop/tasks.py:7 pay
+    and 1 foreign frames
+"#,
+    );
+}

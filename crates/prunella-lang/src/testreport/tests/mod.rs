@@ -8,6 +8,7 @@ mod neutral;
 mod properties;
 mod python;
 mod rust;
+mod vitest;
 
 include!("render.rs");
 

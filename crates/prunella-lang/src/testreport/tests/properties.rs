@@ -18,7 +18,7 @@ fn line() -> impl Strategy<Value = String> {
             "FAIL ./b.test.js", "  ● a › b", "  ✓ x (1 ms)", "Tests:       1 failed, 3 passed, 4 total",
             "running 2 tests", "test a::b ... ok", "test result: ok. 1 passed; 0 failed;",
             "     Running unittests src/a.rs (target/debug/deps/a-0123456789abcdef)", "        PASS [   0.1s] (1/2) a b",
-            "     Summary [   0.1s] 3/4 tests run: 1 passed, 2 failed", "<?xml version=\"1.0\"?><testsuites>",
+            "     Summary [   0.1s] 3/4 tests run: 1 passed, 2 failed", " ✓ a.test.js > x 1ms", " FAIL  a.test.js [ a.test.js ]", "      Tests  1 failed | 3 passed (4)", "<?xml version=\"1.0\"?><testsuites>",
             "<testcase classname='a' name=\"b&#x41;&amp;&bogus;\">", "<failure message='x'/></testcase>", "<!-- <testcase",
             "<![CDATA[ ]]>", "", "    ", "é ...",
         ]).prop_map(str::to_owned),

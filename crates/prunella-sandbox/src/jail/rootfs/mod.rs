@@ -13,6 +13,7 @@ use std::path::Path;
 
 use base::Base;
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
+pub(super) use system::generated;
 
 use super::identity::Identity;
 use super::sys;

@@ -72,7 +72,7 @@ pub(super) fn put(base: &Base, plan: &Plan<'_>, taken: Taken) -> Result<(), Sand
     empty(base, Path::new("/var/tmp"), bytes, "1777", None)?;
     let owner = Some((plan.identity.uid(), plan.identity.gid()));
     empty(base, &plan.spec.system.home, bytes, "700", owner)?;
-    for (path, content) in generated(plan) {
+    for (path, content) in generated(plan.spec, (plan.identity.uid(), plan.identity.gid())) {
         base.write(&Path::new("/etc").join(path), &content)?;
     }
     for (path, piece) in taken.0 {
@@ -103,9 +103,8 @@ pub(super) fn empty(
 }
 
 /// The files of `/etc` that say who and where one is; the host's own tell too much.
-fn generated(plan: &Plan<'_>) -> Vec<(&'static str, String)> {
-    let (uid, gid) = (plan.identity.uid(), plan.identity.gid());
-    let (home, host) = (plan.spec.system.home.display(), &plan.spec.system.hostname);
+pub(in crate::jail) fn generated(spec: &JailSpec, (uid, gid): (u32, u32)) -> Vec<(&'static str, String)> {
+    let (home, host) = (spec.system.home.display(), &spec.system.hostname);
     let mut files = vec![
         (
             "passwd",
@@ -123,7 +122,7 @@ fn generated(plan: &Plan<'_>) -> Vec<(&'static str, String)> {
         ("machine-id", "0123456789abcdef0123456789abcdef\n".to_owned()),
         ("shells", "/bin/sh\n/bin/bash\n".to_owned()),
     ];
-    if plan.spec.network == Network::Loopback {
+    if spec.network == Network::Loopback {
         // Without a server to ask, a look-up fails at once instead of after a timeout.
         files.push(("resolv.conf", "options timeout:1 attempts:1\n".to_owned()));
     }

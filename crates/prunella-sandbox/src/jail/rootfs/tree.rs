@@ -199,7 +199,7 @@ impl Layers {
             Identity::Dropped { uid, gid, .. } => Some((uid, gid)),
             Identity::UserNamespace { .. } => None,
         };
-        copy::tree(&self.lower, &to, owner)?;
+        copy::tree(&self.lower, &to, owner, &mut plan.spec.limits.scratch_bytes.clone())?;
         let fd = mount::clone_host(&to)?;
         mount::restrict(fd.as_fd(), mount::NOSUID | mount::NODEV)?;
         Ok(fd)

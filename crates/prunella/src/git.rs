@@ -1,1 +1,0 @@
-//! Git, by the `git` executable.
