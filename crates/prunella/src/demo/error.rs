@@ -128,12 +128,17 @@ impl DemoError {
     }
 }
 
-/// The end of a program's output as it is shown under a message: indented, made safe, at most 20 lines.
+/// The end of a program's output as it is shown under a message: indented, made safe, at most 20 lines. Of a panic the
+/// beginning is shown: its message stands above a long backtrace.
 pub(super) fn quoted(output: &str) -> String {
     const LINES: usize = 20;
     let lines: Vec<&str> = output.lines().filter(|l| !l.trim().is_empty()).collect();
-    let from = lines.len().saturating_sub(LINES);
-    let shown = lines[from..].iter().map(|l| prunella_core::diagnose::plain(l, 400));
+    let panic = lines.iter().rposition(|l| l.contains(" panicked at "));
+    let from = panic.unwrap_or(lines.len().saturating_sub(LINES));
+    let shown = lines[from..]
+        .iter()
+        .take(LINES)
+        .map(|l| prunella_core::diagnose::plain(l, 400));
     shown.fold(String::new(), |all, line| format!("{all}\n    {line}"))
 }
 
@@ -150,6 +155,19 @@ mod tests {
             quoted.starts_with("\n    line 10") && quoted.ends_with("line 29[31m"),
             "{quoted}"
         );
+    }
+
+    #[test]
+    fn a_panic_is_shown_from_its_beginning() {
+        let backtrace: String = (0..90).map(|n| format!("  {n}: frame\n")).collect();
+        let quoted = quoted(&format!(
+            "started\nthread 'main' panicked at x.rs:1:2:\nthe reason\n{backtrace}"
+        ));
+        assert!(
+            quoted.starts_with("\n    thread 'main' panicked at x.rs:1:2:\n    the reason\n"),
+            "{quoted}"
+        );
+        assert_eq!(quoted.lines().count(), 21);
     }
 
     #[test]

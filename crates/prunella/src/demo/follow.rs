@@ -114,7 +114,7 @@ fn line(entry: &Entry, world: &World) -> Option<Line> {
         (Stream::Incident(id), Event::Incident(event)) => {
             let (word, text) = incident_words(event, world.incidents.get(id))?;
             let below = match event {
-                IncidentEvent::Diagnosed { diagnosis } if !diagnosis.counterfactual.is_empty() => {
+                IncidentEvent::Diagnosed { diagnosis, .. } if !diagnosis.counterfactual.is_empty() => {
                     render_table(&diagnosis.counterfactual)
                 }
                 _ => String::new(),
@@ -179,7 +179,7 @@ fn incident_words(event: &IncidentEvent, incident: Option<&Incident>) -> Option<
         IncidentEvent::Joined { .. } => return None,
         IncidentEvent::Mitigated { mitigation } => ("mitigated", mitigation_words(mitigation)),
         IncidentEvent::Captured { summary, .. } => ("captured", short(summary)),
-        IncidentEvent::Diagnosed { diagnosis } => ("diagnosed", diagnosis_words(diagnosis)),
+        IncidentEvent::Diagnosed { diagnosis, .. } => ("diagnosed", diagnosis_words(diagnosis)),
         IncidentEvent::Proposed { proposal } => {
             let Proposal {
                 strategy, rationale, ..

@@ -4,12 +4,14 @@
 //! are ended: other processes of this executable that name the demo's directory, and every process that carries the
 //! installation's marker. Nobody else's process does either.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use prunella_core::diagnose::plain;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The variable that every process of an installation carries.
@@ -82,18 +84,18 @@ impl Belongings {
             .collect()
     }
 
-    /// Kills them and waits until they are gone; returns how many there were. Blocks for at most five seconds.
-    pub(super) fn end(&self) -> usize {
+    /// Kills them and waits until they are gone; returns their command lines. Blocks for at most five seconds.
+    pub(super) fn end(&self) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
-        let mut ended = std::collections::BTreeSet::new();
+        let mut ended = BTreeMap::new();
         loop {
             let running = self.running();
             if running.is_empty() || Instant::now() > deadline {
-                return ended.len();
+                return ended.into_values().collect();
             }
             for pid in running {
+                ended.entry(pid).or_insert_with(|| command_line(pid));
                 self.kill(pid);
-                ended.insert(pid);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -108,6 +110,16 @@ impl Belongings {
             let _ = pidfd_send_signal(&handle, Signal::KILL);
         }
     }
+}
+
+fn command_line(pid: i32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = bytes
+        .split(|b| *b == 0)
+        .filter(|w| !w.is_empty())
+        .map(String::from_utf8_lossy)
+        .collect();
+    plain(&words.join(" "), 120)
 }
 
 #[cfg(test)]
@@ -138,12 +150,12 @@ mod tests {
         while belongings.running().is_empty() {
             std::thread::yield_now();
         }
-        assert_eq!(belongings.end(), 1);
+        assert_eq!(belongings.end(), ["cat"]);
         assert_eq!(marked.wait().unwrap().signal(), Some(9));
         assert!(stranger.try_wait().unwrap().is_none());
 
         let exe = fs::read_link(format!("/proc/{}/exe", stranger.id())).unwrap();
-        assert_eq!(Belongings::of(dir.path(), dir.path(), &exe).end(), 1);
+        assert_eq!(Belongings::of(dir.path(), dir.path(), &exe).end(), ["cat"]);
         assert_eq!(stranger.wait().unwrap().signal(), Some(9));
     }
 }

@@ -100,8 +100,11 @@ async fn perform(stage: &mut Stage, screen: &mut Screen, options: &DemoOptions) 
         Err(error) => return (None, Some(error)),
     };
     let played = unless_interrupted(story.play(stage, screen)).await;
-    let report = story.close(screen).await;
-    (Some(report), played.err())
+    let ending = story.close().await;
+    if !matches!(played, Err(DemoError::Interrupted)) {
+        ending.show(screen);
+    }
+    (Some(ending.report), played.err())
 }
 
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T, DemoError>>) -> Result<T, DemoError> {
@@ -129,11 +132,8 @@ async fn clean(stage: Stage, screen: &mut Screen) {
     if left.daemon_was_killed {
         screen.say("clean-up", "`prunella run` did not stop in time and was killed");
     }
-    if left.orphans > 0 {
-        screen.say(
-            "clean-up",
-            &format!("{} processes were still running and were ended", left.orphans),
-        );
+    for orphan in &left.orphans {
+        screen.say("clean-up", &format!("this was still running and was ended: {orphan}"));
     }
 }
 

@@ -32,7 +32,8 @@ pub(super) struct Tool<'a> {
 )]
 fn command(program: &OsStr, dir: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(dir).kill_on_drop(true);
+    // A process group of its own: Ctrl-C reaches the demo alone, which then stops everything in order.
+    command.current_dir(dir).process_group(0).kill_on_drop(true);
     command
 }
 
@@ -107,7 +108,7 @@ fn missing(program: &'static str, error: &std::io::Error) -> DemoError {
     }
 }
 
-/// `prunella run`, in a process group of its own: Ctrl-C reaches the demo, which then stops it in order.
+/// `prunella run`.
 pub(super) struct Daemon {
     child: Child,
     log: PathBuf,
@@ -131,7 +132,6 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
-            .process_group(0)
             .kill_on_drop(false)
             .spawn()
             .map_err(|source| DemoError::System {

@@ -40,6 +40,8 @@ pub struct Report {
     pub verified_s: Option<f64>,
     /// The fix was promoted.
     pub healed_s: Option<f64>,
+    #[serde(skip)]
+    has_onset: bool,
 }
 
 impl Report {
@@ -68,6 +70,7 @@ impl Report {
             diagnosed_s: since(clock.and_then(|c| c.diagnosed_ms)),
             verified_s: since(clock.and_then(|c| c.verified_ms)),
             healed_s: since(clock.and_then(|c| c.healed_ms)),
+            has_onset: onset.is_some(),
         }
     }
 
@@ -79,7 +82,7 @@ impl Report {
     /// The report for people.
     pub(super) fn text(&self) -> String {
         let hands = [
-            ("onset", Some(0.0)),
+            ("onset", self.has_onset.then_some(0.0)),
             ("detected", self.detected_s),
             ("mitigated", self.mitigated_s),
             ("diagnosed", self.diagnosed_s),

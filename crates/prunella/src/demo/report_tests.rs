@@ -90,7 +90,7 @@ fn the_object_of_a_heal() {
 
 #[test]
 fn the_object_when_nothing_was_noticed() {
-    let report = Report::new(guilty(), None, Some(5), &tally());
+    let report = Report::new(guilty(), None, None, &tally());
     assert!(!report.is_success());
     insta::assert_json_snapshot!(report, @r#"
     {
@@ -111,7 +111,7 @@ fn the_object_when_nothing_was_noticed() {
     }
     "#);
     insta::assert_snapshot!(report.text(), @r#"
-    onset         0.000 s
+    onset         never
     detected      never
     mitigated     never
     diagnosed     never

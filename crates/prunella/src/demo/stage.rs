@@ -14,6 +14,9 @@ use crate::home::Home;
 /// How long the daemon may take to stop the service, the gateway and itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long what the daemon has told to end, such as the gateway with its last connections, may take after it.
+const REST_PATIENCE: Duration = Duration::from_secs(3);
+
 /// The temporary directory and what runs in it. Dropping it ends and removes everything at once.
 pub(super) struct Stage {
     dir: Option<TempDir>,
@@ -28,8 +31,8 @@ pub(super) struct Stage {
 pub(super) struct Left {
     /// The daemon had to be killed.
     pub(super) daemon_was_killed: bool,
-    /// Processes that were still there after the daemon had ended.
-    pub(super) orphans: usize,
+    /// The command lines of processes that were still there after the daemon had ended.
+    pub(super) orphans: Vec<String>,
 }
 
 impl Stage {
@@ -100,6 +103,13 @@ impl Stage {
             Some(daemon) => daemon.stop(STOP_PATIENCE).await.is_some(),
             None => true,
         };
+        let until = tokio::time::Instant::now() + REST_PATIENCE;
+        while stopped
+            && self.belongings().is_some_and(|b| !b.running().is_empty())
+            && tokio::time::Instant::now() < until
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Left {
             daemon_was_killed: !stopped,
             orphans: self.sweep(),
@@ -113,12 +123,16 @@ impl Stage {
         self.dir.take().expect("it is there until the stage is left").keep()
     }
 
-    fn sweep(&mut self) -> usize {
+    fn belongings(&self) -> Option<Belongings> {
+        let home = self.home.as_ref()?;
+        Some(Belongings::of(self.dir.as_ref()?.path(), home.dir(), &self.program))
+    }
+
+    fn sweep(&mut self) -> Vec<String> {
         self.daemon = None;
-        match (self.home.take(), &self.dir) {
-            (Some(home), Some(dir)) => Belongings::of(dir.path(), home.dir(), &self.program).end(),
-            _ => 0,
-        }
+        let ended = self.belongings().map(|b| b.end()).unwrap_or_default();
+        self.home = None;
+        ended
     }
 }
 

@@ -243,8 +243,8 @@ impl Story {
         format!("{} requests, {} failed{state}", tally.all.sent, tally.all.failed)
     }
 
-    /// Sends the customers home and shows the fix and the report.
-    pub(super) async fn close(self, screen: &mut Screen) -> Report {
+    /// Sends the customers home and says how far it got.
+    pub(super) async fn close(self) -> Ending {
         let Self {
             load,
             follower,
@@ -256,39 +256,59 @@ impl Story {
         } = self;
         let tally: Tally = load.stop().await;
         let incident = follower.incident(turned_ms);
-        screen.clear();
-        if let Some(incident) = incident {
-            match fix_text(&shop, incident).await {
-                Ok(text) => screen.block(&text),
-                Err(error) => screen.say("failed", &format!("the fix cannot be shown: {error}")),
-            }
+        let fix = match incident {
+            Some(incident) => fix_text(&shop, incident).await,
+            None => Ok(String::new()),
+        };
+        Ending {
+            report: Report::new(guilty, incident, onset_ms, &tally),
+            fix: fix.unwrap_or_else(|error| format!("\nThe fix cannot be shown: {error}\n")),
+            failures: tally.examples().to_vec(),
         }
-        for example in tally.examples() {
-            screen.say("failed", &plain(example, 200));
-        }
-        let report = Report::new(guilty, incident, onset_ms, &tally);
-        screen.block(&format!("\nThe clock, from the first bad response:\n{}", report.text()));
-        report
     }
 }
 
-/// The patch, and what a revert of the whole commit would have lost.
+/// How far a demo got.
+pub(super) struct Ending {
+    /// The figures.
+    pub(super) report: Report,
+    fix: String,
+    failures: Vec<String>,
+}
+
+impl Ending {
+    /// Shows the fix, some of the failures and the figures.
+    pub(super) fn show(&self, screen: &mut Screen) {
+        screen.block(&self.fix);
+        for failure in &self.failures {
+            screen.say("failed", &plain(failure, 200));
+        }
+        screen.block(&format!(
+            "\nThe clock, from the first bad response:\n{}",
+            self.report.text()
+        ));
+    }
+}
+
+/// The patch, and what a revert of the whole commit would have lost beyond it.
 async fn fix_text(shop: &Shop, incident: &Incident) -> Result<String, DemoError> {
-    let Some(proposal) = incident.verified().or(incident.candidates.last()).map(|c| &c.proposal) else {
+    let verified = incident.verified();
+    let Some(proposal) = verified.or(incident.candidates.last()).map(|c| &c.proposal) else {
         return Ok(String::new());
     };
     let patch = Blobs::open(&shop.home().blobs())?.get(&proposal.patch)?;
-    let mut text = format!(
-        "\nThe fix ({}):\n{}",
-        plain(&proposal.strategy, 60),
-        patch_text(&String::from_utf8_lossy(&patch))
-    );
+    let patch = patch_text(&String::from_utf8_lossy(&patch));
+    let strategy = plain(&proposal.strategy, 60);
+    if verified.is_none() {
+        return Ok(format!(
+            "\nThe last candidate, which was not let through ({strategy}):\n{patch}"
+        ));
+    }
+    let mut text = format!("\nThe fix ({strategy}):\n{patch}");
     let diagnosis = incident.diagnosis.as_ref();
     if let Some(blamed) = diagnosis.and_then(|d| d.commit()) {
-        let hunks = diagnosis
-            .map(|d| d.hunks_total)
-            .filter(|n| *n > 0)
-            .map(|total| (proposal.hunks, total));
+        let hunks = diagnosis.map(|d| d.hunks_total).filter(|n| *n > 0);
+        let hunks = hunks.map(|total| (proposal.hunks, total));
         let (whole, fix) = (
             shop.changed_lines(blamed).await?,
             shop.changed_lines(&proposal.commit).await?,
