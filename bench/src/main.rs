@@ -1,2 +1,76 @@
-//! Prunella's benchmarks.
-fn main() {}
+//! Prunella's benchmarks: `prunella-bench <suite> [--data DIR] [--json]`.
+//!
+//! A suite prints what it measures as it goes, to stderr. With `--json` the last line on stdout is
+//! one object: `{"suite", "commit", "machine", "cases", "figures": {name: number}, "per_case": [...]}`.
+//! Exit code 0: measured; 1: could not be measured; 2: wrong arguments.
+
+mod exec;
+mod gateway;
+mod report;
+
+use clap::Parser;
+use report::{BenchError, Report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// One suite: a name, what it is about, and how it is run.
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Options) -> Result<Report, BenchError>,
+}
+
+/// Every suite, one line each.
+static SUITES: &[Suite] = &[gateway::SUITE];
+
+/// What a suite is told.
+struct Options {
+    /// Cases to use instead of the suite's own.
+    #[allow(
+        dead_code,
+        reason = "for suites over data sets; the gateway suite makes its own load"
+    )]
+    data: Option<PathBuf>,
+}
+
+#[derive(Parser)]
+#[command(about = "Prunella's benchmarks", after_help = suites())]
+struct Args {
+    /// Which suite to run.
+    suite: String,
+    /// A directory with the public layout of the suite's data set.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print the result as one JSON object on the last line of stdout.
+    #[arg(long)]
+    json: bool,
+    /// Arguments of a suite's own child processes.
+    #[arg(hide = true)]
+    rest: Vec<String>,
+}
+
+fn suites() -> String {
+    let lines: Vec<String> = SUITES.iter().map(|s| format!("  {:<18} {}", s.name, s.about)).collect();
+    format!("Suites:\n{}", lines.join("\n"))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.suite == gateway::CHILD {
+        return gateway::child(&args.rest);
+    }
+    let Some(suite) = SUITES.iter().find(|s| s.name == args.suite) else {
+        report::say(&format!("there is no suite `{}`. {}", args.suite, suites()));
+        return ExitCode::from(2);
+    };
+    match (suite.run)(&Options { data: args.data }) {
+        Ok(report) => {
+            report.print(suite.name, args.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report::say(&format!("{}: {error}", suite.name));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -92,6 +92,7 @@ fn diagnosed(grade: Grade, cause: Cause) -> IncidentEvent {
     };
     IncidentEvent::Diagnosed {
         diagnosis: Box::new(Diagnosis::new(parts).unwrap()),
+        detail: None,
     }
 }
 

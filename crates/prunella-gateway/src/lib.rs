@@ -22,6 +22,7 @@ mod capture;
 mod clock;
 pub mod control;
 mod gate;
+mod gather;
 mod hub;
 mod listener;
 mod process;

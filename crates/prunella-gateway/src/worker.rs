@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 /// How often changes are handed to the control thread, at most.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(25);
 /// How long until a worker that has more to say than is taken tries again.
 const RETRY: Duration = Duration::from_millis(20);
 /// Failure events per route and second, and at once.

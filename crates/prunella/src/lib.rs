@@ -3,15 +3,24 @@
 //! The library exists so that the scenario tests, the benchmarks and the binary share one implementation; it is not a
 //! public API.
 
+pub mod checkout;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod copy;
+pub mod daemon;
 pub mod demo;
 pub mod deps;
+pub mod diffs;
 pub mod experiment;
 pub mod git;
 pub mod home;
 pub mod journal;
+pub mod render;
+pub mod state;
+pub mod steps;
 pub mod store;
 pub mod supervise;
+pub mod ui;
 pub mod wake;

@@ -7,9 +7,11 @@ use crate::signal::{OpenCounts, RequestFailure};
 
 /// A route's own past counts as a baseline from this many requests on.
 pub(super) const MIN_BASELINE: f64 = 30.0;
-/// The lengths of the windows that find a failure which begins late: the short one is soon free of the healthy requests
-/// before it, the long one gathers enough of them where traffic is slow.
-const WINDOWS_MS: [u64; 2] = [10_000, 120_000];
+/// The lengths of the windows that find a failure which begins late: the shorter ones are soon free of the healthy
+/// requests before it, the long one gathers enough of them where traffic is slow.
+const WINDOWS_MS: [u64; 3] = [1_000, 10_000, 120_000];
+/// The one that is remembered as the past.
+const LONG: usize = WINDOWS_MS.len() - 1;
 /// Claims about one stream are repeated at most this often.
 const REPEAT_MS: u64 = 30_000;
 /// Without any baseline, more failures than this are too many. An assumption, and said to be one.
@@ -122,7 +124,7 @@ pub(super) struct Stream {
     pub(super) share: Option<f64>,
     pub(super) basis: Option<Basis>,
     whole: Counts,
-    windows: [Window; 2],
+    windows: [Window; 3],
     open: Open,
     last_tick: Option<u64>,
     paired: Paired,
@@ -139,13 +141,16 @@ impl Stream {
 
     /// Counts of the present long window, finished ticks only.
     pub(super) fn window(&self) -> Counts {
-        self.windows[1].counts
+        self.windows[LONG].counts
     }
 
     /// Starts new windows where the present ones are over; returns what the long one had counted, if it was.
     pub(super) fn roll(&mut self, now: u64) -> Option<Counts> {
-        self.windows[0].roll(WINDOWS_MS[0], now);
-        self.windows[1].roll(WINDOWS_MS[1], now)
+        let mut over = None;
+        for (window, length) in self.windows.iter_mut().zip(WINDOWS_MS) {
+            over = window.roll(length, now);
+        }
+        over
     }
 
     /// Adds a finished tick.
@@ -209,7 +214,8 @@ impl Stream {
             meanwhile: base.meanwhile.plus(fallbacks),
             ..base
         };
-        let (for_whole, for_windows) = if rule.whole { (0.5, 0.25) } else { (0.0, 0.5) };
+        let for_whole = if rule.whole { 0.5 } else { 0.0 };
+        let for_windows = (1.0 - for_whole) / WINDOWS_MS.len() as f64;
         let mut best = None;
         if rule.whole {
             let whole = self.test(rule, for_whole, base, self.whole.plus(open), self.onset_ms, at_ms);

@@ -192,6 +192,9 @@ pub enum IncidentEvent {
     Diagnosed {
         /// What was found.
         diagnosis: Box<Diagnosis>,
+        /// What a repair needs of the search: hunks, the reduced reproduction.
+        #[serde(default)]
+        detail: Option<BlobId>,
     },
     /// A strategy made a candidate.
     Proposed {

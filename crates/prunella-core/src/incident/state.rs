@@ -49,6 +49,9 @@ pub struct Incident {
     pub identity: Option<FailureIdentity>,
     /// The cause.
     pub diagnosis: Option<Diagnosis>,
+    /// What a repair needs of the search for the cause.
+    #[serde(default)]
+    pub detail: Option<BlobId>,
     /// Strategies that have no candidate, and why.
     pub without_candidate: BTreeMap<String, String>,
     /// The candidates, in the order of proposal.
@@ -95,6 +98,7 @@ impl Incident {
             reproduction: None,
             identity: None,
             diagnosis: None,
+            detail: None,
             without_candidate: BTreeMap::new(),
             candidates: Vec::new(),
             branch: None,
@@ -125,9 +129,12 @@ impl Incident {
                 self.reproduction = Some((reproduction.clone(), summary.clone()));
                 self.identity = Some(identity.clone());
             }
-            IncidentEvent::Diagnosed { diagnosis } => {
+            IncidentEvent::Diagnosed { diagnosis, detail } => {
                 self.clock.diagnosed_ms.get_or_insert(at_ms);
-                self.diagnosis.get_or_insert_with(|| (**diagnosis).clone());
+                if self.diagnosis.is_none() {
+                    self.diagnosis = Some((**diagnosis).clone());
+                    self.detail.clone_from(detail);
+                }
             }
             IncidentEvent::Proposed { proposal } => {
                 self.candidates.push(CandidateState {

@@ -196,6 +196,9 @@ pub struct ServiceState {
     pub order: Vec<ReleaseId>,
     /// The last-known-good release.
     pub last_known_good: Option<ReleaseId>,
+    /// Every release that was accepted, in that order.
+    #[serde(default)]
+    pub accepted: Vec<ReleaseId>,
     /// Whether the kill switch is on.
     pub paused: bool,
     /// A person asked for a roll-back that has not been carried out.
@@ -292,7 +295,16 @@ impl ServiceState {
         }
         self.with(release, |r| r.state = ReleaseState::Good);
         self.failed_over.remove(release);
+        self.accepted.push(release.clone());
         self.last_known_good = Some(release.clone());
+    }
+
+    /// The release that was last accepted before this one: what to compare the last-known-good release with when that
+    /// one itself fails.
+    #[must_use]
+    pub fn good_before(&self, release: &ReleaseId) -> Option<&Release> {
+        let before = self.accepted.iter().rev().skip_while(|id| *id != release).find(|id| *id != release);
+        before.and_then(|id| self.releases.get(id))
     }
 
     /// The newest release in probation, if one is.

@@ -272,9 +272,48 @@ fn suite(suite: Option<&SuiteComparison>) -> GateResult {
             format!("`{}` could not be run: {why}", suite.command),
         );
     }
-    match (&suite.before.tests, &suite.after.tests) {
-        (Some(before), Some(after)) => compare_tests(name, suite, before, after),
+    let unnamed = suite.before.passed_unnamed.zip(suite.after.passed_unnamed);
+    match (&suite.before.tests, &suite.after.tests, unnamed) {
+        (Some(before), Some(after), Some(passed)) => compare_counts(name, suite, (before, after), passed),
+        (Some(before), Some(after), None) => compare_tests(name, suite, before, after),
         _ => compare_exits(name, suite),
+    }
+}
+
+type Tests = BTreeMap<String, TestOutcome>;
+
+/// For a runner that names only the tests that did not pass: no new name, and no fewer passes.
+fn compare_counts(
+    name: &str,
+    suite: &SuiteComparison,
+    (before, after): (&Tests, &Tests),
+    (passed_before, passed_after): (u64, u64),
+) -> GateResult {
+    let worse = |(test, outcome): &(&String, &TestOutcome)| {
+        **outcome != TestOutcome::Passed && before.get(*test) != Some(*outcome)
+    };
+    if let Some((test, outcome)) = after.iter().find(worse) {
+        return gate(name, GateStatus::Failed, format!("{test} is {outcome:?} after and was not before").to_lowercase());
+    }
+    if passed_after < passed_before {
+        let why = format!("{passed_before} tests passed before and {passed_after} pass after");
+        return gate(name, GateStatus::Failed, why);
+    }
+    if suite.before.is_green() && !suite.after.is_green() {
+        return gate(name, GateStatus::Failed, format!("`{}` passed before and fails after", suite.command));
+    }
+    if passed_after == 0 {
+        return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
+    }
+    gate(name, GateStatus::Passed, format!("{passed_after} tests pass, {passed_before} did before"))
+}
+
+impl SuiteComparison {
+    /// What the suite lost, as a sentence; `None` if nothing was lost.
+    #[must_use]
+    pub fn regression(&self) -> Option<String> {
+        let gate = suite(Some(self));
+        (gate.status != GateStatus::Passed).then_some(gate.why)
     }
 }
 
@@ -388,6 +427,7 @@ mod tests {
         SuiteRun {
             exit: SuiteExit::Exited { code },
             tests: (!tests.is_empty()).then_some(tests),
+            passed_unnamed: None,
             wall_ms: 1,
         }
     }
@@ -505,6 +545,32 @@ mod tests {
             },
             Decision::Inconclusive,
         );
+    }
+
+    #[test]
+    fn a_runner_that_names_only_failures_is_compared_by_count() {
+        let counted = |code, passed, failing: &[&str]| SuiteRun {
+            exit: SuiteExit::Exited { code },
+            tests: Some(failing.iter().map(|t| ((*t).to_owned(), TestOutcome::Failed)).collect()),
+            passed_unnamed: Some(passed),
+            wall_ms: 1,
+        };
+        let check = |before: SuiteRun, after: SuiteRun, expected| {
+            check(
+                |r| {
+                    let suite = r.suite.as_mut().unwrap();
+                    (suite.before, suite.after) = (before, after);
+                },
+                expected,
+            );
+        };
+        check(counted(0, 60, &[]), counted(0, 60, &[]), Decision::Passed);
+        check(counted(1, 60, &["a"]), counted(1, 60, &["a"]), Decision::Passed);
+        check(counted(1, 60, &["a"]), counted(0, 61, &[]), Decision::Passed);
+        check(counted(0, 60, &[]), counted(0, 59, &[]), Decision::Failed);
+        check(counted(1, 60, &["a"]), counted(1, 60, &["b"]), Decision::Failed);
+        check(counted(0, 60, &[]), counted(1, 60, &[]), Decision::Failed);
+        check(counted(0, 0, &[]), counted(0, 0, &[]), Decision::Inconclusive);
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct SuiteRun {
     pub exit: SuiteExit,
     /// Outcomes by test where the output's format is known; `None` where it is not.
     pub tests: Option<BTreeMap<String, TestOutcome>>,
+    /// How many tests passed, by the runner's own count, where it names only those that did not.
+    #[serde(default)]
+    pub passed_unnamed: Option<u64>,
     /// Wall-clock time in milliseconds.
     pub wall_ms: u64,
 }

@@ -144,7 +144,7 @@ pub enum RefusalCode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// What happened since the last batch of the same worker; at most every 100 ms.
+    /// What happened since the last batch of the same worker; at most every 25 ms.
     Batch {
         /// Milliseconds since the Unix epoch.
         at_ms: u64,

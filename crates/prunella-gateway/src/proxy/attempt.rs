@@ -4,6 +4,7 @@ use super::body_in::{UpBody, Watch};
 use super::headers::RequestHead;
 use super::target::{Lease, Target};
 use crate::control::{Protocol, Timeouts, TransportError};
+use crate::gather::Gathering;
 use crate::worker::Worker;
 use http::header::{CONNECTION, HOST, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme, Uri};
@@ -181,7 +182,7 @@ impl Attempt<'_> {
     async fn connect_http1(&self) -> Result<(http1::SendRequest<UpBody>, RawFd), TransportError> {
         let stream = self.connect().await?;
         let fd = stream.as_raw_fd();
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let handshake = http1::handshake(TokioIo::new(Gathering(stream))).await;
         let (sender, connection) = handshake.map_err(|_| TransportError::ConnectFailed)?;
         tokio::task::spawn_local(async move {
             // Its errors reach the request that is on it; an idle connection has none to tell.
@@ -196,7 +197,7 @@ impl Attempt<'_> {
         builder
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20);
-        let handshake = builder.handshake(TokioIo::new(stream)).await;
+        let handshake = builder.handshake(TokioIo::new(Gathering(stream))).await;
         let (sender, connection) = handshake.map_err(|_| TransportError::ConnectFailed)?;
         tokio::task::spawn_local(async move {
             let _ = connection.await;

@@ -166,7 +166,7 @@ impl AsyncWrite for ClientIo {
         {
             return Poll::Ready(Ok(only.len()));
         }
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let polled = crate::gather::poll_write(Pin::new(&mut self.stream), cx, bufs);
         self.state.wrote(polled.is_ready());
         polled
     }

@@ -187,12 +187,4 @@ mod tests {
         check("[ready]\ntimeout = \"soon\"\n", "`soon` is not a duration");
         check("[sevice]\n", "unknown field `sevice`");
     }
-
-    #[test]
-    fn a_shell_is_replaced_by_a_simple_command_only() {
-        let argv = |text: &str| super::super::Command::Shell(text.into()).argv(Some(81)).pop().unwrap();
-        assert_eq!(argv("serve -p {port}"), "exec serve -p 81");
-        assert_eq!(argv("a && b"), "a && b");
-        assert_eq!(argv("X=1 serve"), "X=1 serve");
-    }
 }

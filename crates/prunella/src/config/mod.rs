@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use prunella_core::policy::{Autonomy, CanaryPolicy, Policy};
 use serde::{Deserialize, Serialize};
 
+use crate::supervise::CommandLine;
+
 /// A command: text for `sh -c`, or a program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -24,24 +26,19 @@ pub enum Command {
 }
 
 impl Command {
-    /// The arguments that start it, with `{port}` filled in. A shell is replaced by the command where that is safe, so
-    /// that the command's signals and exit status are its own.
+    /// As the supervisor wants it.
+    #[must_use]
+    pub fn line(&self) -> CommandLine {
+        match self {
+            Self::Shell(text) => CommandLine::Shell(text.clone()),
+            Self::Argv(argv) => CommandLine::Argv(argv.clone()),
+        }
+    }
+
+    /// The arguments that start it, with `{port}` filled in; empty for a command that cannot be one.
     #[must_use]
     pub fn argv(&self, port: Option<u16>) -> Vec<String> {
-        let fill = |text: &str| match port {
-            Some(port) => text.replace("{port}", &port.to_string()),
-            None => text.to_owned(),
-        };
-        match self {
-            Self::Argv(argv) => argv.iter().map(|a| fill(a)).collect(),
-            Self::Shell(text) => {
-                let text = fill(text);
-                let is_compound =
-                    text.contains(['|', ';', '&', '\n', '(', '{', '<', '>']) || starts_with_assignment(&text);
-                let script = if is_compound { text } else { format!("exec {text}") };
-                vec!["/bin/sh".to_owned(), "-c".to_owned(), script]
-            }
-        }
+        self.line().resolve(port).unwrap_or_default()
     }
 
     /// For people.
@@ -61,8 +58,11 @@ impl Command {
     }
 }
 
-fn starts_with_assignment(text: &str) -> bool {
-    text.split_whitespace().next().is_some_and(|word| word.contains('='))
+/// The value of a variable of Prunella's own environment that the configuration passes on.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the configuration owns the environment")]
+pub fn passed_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The whole of `prunella.toml`.
@@ -95,6 +95,9 @@ pub struct Config {
     /// The limits of what runs in the sandbox.
     #[serde(default)]
     pub sandbox: Sandbox,
+    /// Where the service's own telemetry goes.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// Where Prunella keeps its ledger, releases and caches; `.prunella` in the repository if it is not given.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -283,6 +286,14 @@ pub struct Sandbox {
     pub toolchains: Vec<PathBuf>,
 }
 
+/// `[telemetry]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What the service gets as `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector of yours.
+    pub otlp_endpoint: Option<String>,
+}
+
 fn yes() -> bool {
     true
 }
@@ -410,6 +421,7 @@ impl Config {
             canary: Canary::default(),
             gateway: Gateway::default(),
             sandbox: Sandbox::default(),
+            telemetry: Telemetry::default(),
             state_dir: None,
         }
     }

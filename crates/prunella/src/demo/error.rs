@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::journal::JournalError;
 use crate::store::StoreError;
+use crate::ui::{Fault, Problem};
 
 use super::traffic::PlanError;
 
@@ -91,39 +92,41 @@ pub(super) enum DemoError {
     Script(&'static str),
 }
 
-impl DemoError {
-    /// What to do next.
-    pub(super) fn next(&self) -> &'static str {
-        match self {
-            Self::Missing { program: "python3", .. } => {
-                "Install Python 3.8 or newer, for example `apt install python3`."
+impl From<DemoError> for Problem {
+    fn from(error: DemoError) -> Self {
+        let what = error.to_string();
+        match error {
+            DemoError::Missing { program: "python3", .. } => Self::new(
+                Fault::Machine,
+                what,
+                "Install Python 3.8 or newer, for example with `apt install python3`.",
+            ),
+            DemoError::Missing { .. } => {
+                Self::new(Fault::Machine, what, "Install it, for example with `apt install git`.")
             }
-            Self::Missing { .. } => "Install it, for example `apt install git`.",
-            Self::Tool { .. } | Self::Daemon { .. } => {
-                "The words above are its own; `prunella doctor` says what works here."
+            DemoError::Tool { .. } | DemoError::Daemon { .. } => Self::new(
+                Fault::Answer,
+                what,
+                "The words above are its own; `prunella doctor` says what works here.",
+            ),
+            DemoError::TooLate { .. } => Self::new(
+                Fault::Answer,
+                what,
+                "A busy machine is the usual cause; `--keep` leaves everything there to look around.",
+            )
+            .may_retry(),
+            DemoError::NotPromoted { .. } => {
+                Self::new(Fault::Answer, what, "`--keep` leaves everything there to look around.").may_retry()
             }
-            Self::TooLate { .. } => "A busy machine is the usual cause: try again, or with `--keep` to look around.",
-            Self::NotPromoted { .. } => "Run it with `--keep` to look around.",
-            Self::Interrupted => "Everything was cleaned up.",
-            Self::Files { .. } | Self::System { .. } => {
-                "Set TMPDIR to a directory that can be written and has 100 MB left."
-            }
-            Self::Journal(_) | Self::Store(_) | Self::Plan(_) | Self::Script(_) => {
-                "This is a defect in prunella: please report it."
-            }
-        }
-    }
-
-    /// The exit code: 3 if the machine lacks something, 5 for a defect, otherwise 1.
-    pub(super) fn exit(&self) -> u8 {
-        match self {
-            Self::Missing { .. } | Self::Files { .. } | Self::System { .. } => 3,
-            Self::Journal(_) | Self::Store(_) | Self::Plan(_) | Self::Script(_) => 5,
-            Self::Tool { .. }
-            | Self::Daemon { .. }
-            | Self::TooLate { .. }
-            | Self::NotPromoted { .. }
-            | Self::Interrupted => 1,
+            DemoError::Interrupted => Self::new(Fault::Answer, what, "Everything was cleaned up.").may_retry(),
+            DemoError::Files { .. } | DemoError::System { .. } => Self::new(
+                Fault::Machine,
+                what,
+                "Set TMPDIR to a directory that can be written and has 100 MB left.",
+            ),
+            DemoError::Journal(error) => error.into(),
+            DemoError::Store(error) => error.into(),
+            DemoError::Plan(_) | DemoError::Script(_) => Self::new(Fault::Defect, what, "Please report it."),
         }
     }
 }
@@ -145,6 +148,7 @@ pub(super) fn quoted(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::Exit;
 
     #[test]
     fn words_are_the_last_lines_made_safe() {
@@ -176,8 +180,9 @@ mod tests {
             program: "python3",
             why: "No such file or directory".into(),
         };
-        assert_eq!(missing.exit(), 3);
-        assert!(missing.next().contains("Install Python"));
-        assert_eq!(DemoError::Interrupted.exit(), 1);
+        let problem = Problem::from(missing);
+        assert_eq!(problem.exit(), Exit::Machine);
+        assert!(problem.what().contains("python3") && problem.next().contains("Install Python"));
+        assert_eq!(Problem::from(DemoError::Interrupted).exit(), Exit::No);
     }
 }

@@ -78,6 +78,7 @@ pub(in crate::demo) fn diagnosed() -> IncidentEvent {
     };
     IncidentEvent::Diagnosed {
         diagnosis: Box::new(Diagnosis::new(parts).unwrap()),
+        detail: None,
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use report::Report;
 pub use scenario::Scenario;
 
+use crate::ui::{Exit, Problem};
 use error::DemoError;
 use screen::{Screen, Transcript};
 use stage::Stage;
@@ -58,21 +59,19 @@ impl Default for DemoOptions {
     }
 }
 
-/// Runs the demo and cleans up after it, also on Ctrl-C and after errors. Exit code 0 only if the service was healed and
-/// the right commit blamed; 3 if git or python3 is missing.
+/// Runs the demo and cleans up after it, also on Ctrl-C and after errors. Success only if the service was healed and the
+/// right commit blamed.
 ///
 /// # Errors
-/// None at present: what goes wrong is shown and becomes the exit code.
+/// A [`Problem`]: git or python3 is missing, something did not start, or a part of the story did not come about in time.
+/// How far it got has been shown by then.
 pub async fn run(options: DemoOptions) -> miette::Result<ExitCode> {
     let mut screen = Screen::new(if options.json {
         Transcript::Talk
     } else {
         Transcript::Data
     });
-    let mut stage = match Stage::new() {
-        Ok(stage) => stage,
-        Err(error) => return Ok(fail(&error)),
-    };
+    let mut stage = Stage::new().map_err(Problem::from)?;
     let (report, error) = perform(&mut stage, &mut screen, &options).await;
     let was_interrupted = matches!(error, Some(DemoError::Interrupted));
     screen.clear();
@@ -86,11 +85,11 @@ pub async fn run(options: DemoOptions) -> miette::Result<ExitCode> {
         let text = serde_json::to_string(report).expect("a report has string keys only");
         let _ = writeln!(anstream::stdout(), "{text}");
     }
-    Ok(match (&error, report) {
-        (Some(error), _) => fail(error),
-        (None, Some(report)) if report.is_success() => ExitCode::SUCCESS,
-        (None, _) => ExitCode::from(1),
-    })
+    match error {
+        Some(error) => Err(Problem::from(error).into()),
+        None if report.is_some_and(|r| r.is_success()) => Ok(Exit::Done.into()),
+        None => Ok(Exit::No.into()),
+    }
 }
 
 /// The demo itself. There is a report once traffic has flowed, also of a demo that was given up.
@@ -155,9 +154,4 @@ fn how_to_go_on(mut stage: Stage) -> String {
     }
     text.push_str(&format!("  remove it     rm -r {}\n", dir.display()));
     text
-}
-
-fn fail(error: &DemoError) -> ExitCode {
-    let _ = writeln!(anstream::stderr(), "error: {error}\n  next: {}", error.next());
-    ExitCode::from(error.exit())
 }

@@ -1,4 +1,8 @@
 //! Experiments: one tree, one reproduction, one sandbox, one outcome.
 
+pub mod cell;
+pub mod lab;
+pub mod outcome;
 pub mod probe;
 pub mod probe_wire;
+pub mod reproduction;

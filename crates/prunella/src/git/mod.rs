@@ -21,5 +21,6 @@ pub use edits::{Edit, FileMode, apply_edits};
 pub use error::GitError;
 pub use export::{Exported, remove_stale_exports};
 pub use history::{CommitInfo, Dirty};
+pub use owners::matches_pattern;
 pub use repo::{FileAt, Repo, TreeId};
 pub use write::{NewCommit, Signature};

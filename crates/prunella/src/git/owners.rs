@@ -97,6 +97,12 @@ fn match_parts(wanted: &[&str], parts: &[&str]) -> bool {
     }
 }
 
+/// Whether a name matches a pattern with `*` and `?`.
+#[must_use]
+pub fn matches_pattern(pattern: &str, name: &str) -> bool {
+    match_part(pattern.as_bytes(), name.as_bytes())
+}
+
 /// `*` and `?` within one part, greedy with one point of return: linear for each star.
 fn match_part(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t, mut back) = (0, 0, None);

@@ -1,0 +1,206 @@
+//! The command line. What each command does is in [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Span;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the answer is no: not healed, not promoted, a blocker was found
+  2  the command line or prunella.toml is wrong
+  3  this machine lacks something: git, a writable directory, a whole ledger
+  4  refused by policy
+  5  a defect in prunella
+
+stdout carries data, stderr carries talk. NO_COLOR is respected.";
+
+/// Self-healing code: watches a service, takes a failing change out of the traffic, finds the commit and the hunk that
+/// did it, and ships a proven fix.
+#[derive(Debug, Parser)]
+#[command(name = "prunella", version, after_help = EXIT_CODES, max_term_width = 100, propagate_version = false)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Work in this directory's repository instead of the current one
+    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Print data as one JSON document on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour: auto, always or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true, hide_possible_values = true)]
+    pub color: Color,
+    /// Say nothing but errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Read the repository and write prunella.toml
+    ///
+    /// Looks for the start, test and build commands, the readiness check and the state files. Each line of the file says
+    /// where its value was found; other readings are there as comments. Nothing is asked and nothing else is changed.
+    Init(Init),
+    /// Say what works here, and how to get what does not
+    ///
+    /// Exits with 0 if `prunella run` can work, otherwise with 1.
+    Doctor,
+    /// Start the service behind the gateway, watch it and heal it
+    ///
+    /// Runs until Ctrl-C. The service outlives a killed or upgraded prunella and is adopted again at the next start.
+    Run(Run),
+    /// Ask for a release of a commit
+    ///
+    /// The daemon checks it out, builds it, starts it beside the last-known-good release and gives it the traffic step by
+    /// step. A commit that contains a commit proven bad, and none of the commits that heal it, is refused.
+    Deploy(Deploy),
+    /// Show the service, its releases and its open incidents
+    Status,
+    /// List incidents, or explain one
+    Incidents(Incidents),
+    /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
+    Explain(Explain),
+    /// Go back to the last-known-good release
+    Rollback,
+    /// Turn the kill switch on: mitigation goes on, nothing else is changed
+    Pause,
+    /// Turn the kill switch off
+    Resume,
+    /// Watch a real service break under real traffic and heal
+    ///
+    /// Needs git and python3. Works in a temporary directory and cleans up after itself.
+    Demo(Demo),
+}
+
+/// `init`
+#[derive(Clone, Debug, Args)]
+pub struct Init {
+    /// Overwrite a prunella.toml that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `run`
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// The start command, instead of the one in prunella.toml; `{port}` and $PORT say where to listen
+    #[arg(last = true, value_name = "COMMAND")]
+    pub start: Vec<String>,
+}
+
+/// `deploy`
+#[derive(Clone, Debug, Args)]
+pub struct Deploy {
+    /// The commit, branch or tag
+    #[arg(default_value = "HEAD", value_name = "REV")]
+    pub rev: String,
+    /// Deploy even what is known to be bad, and a commit that runs already
+    #[arg(long)]
+    pub force: bool,
+    /// Wait until the release takes all the traffic, or until it is the last-known-good one
+    #[arg(long, value_enum, value_name = "STAGE", num_args = 0..=1, default_missing_value = "promoted", require_equals = true)]
+    pub wait: Option<WaitFor>,
+    /// How long to wait at most
+    #[arg(long, value_name = "TIME", default_value = "30m", requires = "wait")]
+    pub timeout: Span,
+}
+
+/// What `deploy --wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// The release takes all the traffic.
+    Promoted,
+    /// The canary judge accepted it: it is the last-known-good release.
+    Accepted,
+}
+
+/// `incidents`
+#[derive(Clone, Debug, Args)]
+pub struct Incidents {
+    /// Explain this one; any unambiguous beginning will do
+    pub id: Option<String>,
+    /// Only those that are not closed
+    #[arg(long, conflicts_with = "id")]
+    pub open: bool,
+}
+
+/// `explain`
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The incident; any unambiguous beginning will do
+    pub id: String,
+}
+
+/// `demo`
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Leave the healed service running and keep its directory
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_start_command() {
+        let cli = Cli::try_parse_from(["prunella", "run", "--", "python3", "-m", "shop", "--json"]).unwrap();
+        assert!(!cli.global.json);
+        let Verb::Run(run) = cli.verb else {
+            panic!("{:?}", cli.verb)
+        };
+        assert_eq!(run.start, ["python3", "-m", "shop", "--json"]);
+    }
+
+    #[test]
+    fn waiting_has_stages() {
+        let wait = |args: &[&str]| match Cli::try_parse_from(args).unwrap().verb {
+            Verb::Deploy(deploy) => (deploy.rev, deploy.wait),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wait(&["prunella", "deploy"]), ("HEAD".into(), None));
+        assert_eq!(
+            wait(&["prunella", "deploy", "--wait", "v2"]),
+            ("v2".into(), Some(WaitFor::Promoted))
+        );
+        assert_eq!(
+            wait(&["prunella", "deploy", "--wait=accepted"]),
+            ("HEAD".into(), Some(WaitFor::Accepted))
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! The daemon: `select → apply`.
+//!
+//! It waits for a wake-up, a signal, an effect that is done or the next deadline; then it reads what is new in the
+//! ledger, asks the planners what to do next and starts the effects that are not under way. Every effect ends in events
+//! that are appended behind the ones on which it was decided. Whatever a crash leaves in the ledger, the next start
+//! goes on from it.
+
+mod effects;
+mod incidents;
+mod observe;
+mod processes;
+mod releases;
+mod start;
+pub mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use prunella_core::detect::{Anomaly, CanaryComparison, Detectors, Grouper, ReleaseHistory};
+use prunella_core::id::ReleaseId;
+use prunella_core::policy::Policy;
+use prunella_core::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::config::Config;
+use crate::git::Repo;
+use crate::home::{DaemonLock, Home};
+use crate::journal::{Journal, JournalError};
+use crate::store::Blobs;
+use crate::supervise::Supervisor;
+use crate::wake::Wake;
+
+use effects::Done;
+use observe::Recent;
+use processes::Running;
+use traffic::Traffic;
+
+/// How often the daemon looks at everything although nothing woke it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Signals that are looked at before the planners are asked again.
+const SIGNALS_AT_ONCE: usize = 512;
+/// How long the daemon waits after the ledger could not be written before it tries again.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Anomalies that wait for the ledger.
+const MAX_UNRECORDED: usize = 1_000;
+
+/// What `prunella run` was asked to do.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// The repository's root.
+    pub root: PathBuf,
+    /// A start command that takes the place of the configured one.
+    pub start: Option<Vec<String>>,
+    /// Whether what happens is printed as JSON, one object a line.
+    pub json: bool,
+}
+
+/// Everything the daemon holds. What must survive is in the ledger; the rest can be found or learned again.
+struct Daemon {
+    home: Home,
+    config: Config,
+    repo: Repo,
+    policy: Policy,
+    journal: Journal,
+    blobs: Blobs,
+    supervisor: Supervisor,
+    traffic: Option<Traffic>,
+    routed: Option<prunella_gateway::control::RouteConfig>,
+    running: BTreeMap<ReleaseId, Running>,
+    /// Releases that are checked out and built.
+    prepared: BTreeSet<ReleaseId>,
+    detectors: Detectors,
+    grouper: Grouper,
+    histories: BTreeMap<ReleaseId, ReleaseHistory>,
+    comparison: Option<CanaryComparison>,
+    recent: Recent,
+    unrecorded: VecDeque<Anomaly>,
+    effects: JoinSet<Done>,
+    in_flight: BTreeSet<String>,
+    signals: mpsc::Sender<Signal>,
+    cancel: prunella_sandbox::CancelToken,
+    reporter: Reporter,
+    stopping: bool,
+    failure: Option<String>,
+    _lock: DaemonLock,
+}
+
+/// Tells the terminal what happens.
+#[derive(Clone, Copy, Debug)]
+struct Reporter {
+    json: bool,
+}
+
+impl Reporter {
+    /// One line for people, or one object for programs.
+    #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the daemon's one place that talks")]
+    fn say(self, kind: &str, text: &str) {
+        if self.json {
+            println!("{}", serde_json::json!({ "at_ms": clock::now_ms(), "kind": kind, "text": text }));
+        } else {
+            eprintln!("{} {}", crate::daemon::time_of_day(clock::now_ms()), prunella_core::diagnose::plain(text, 2_000));
+        }
+    }
+}
+
+/// `12:34:56.789` in UTC.
+fn time_of_day(at_ms: i64) -> String {
+    let ms = at_ms.rem_euclid(86_400_000);
+    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+}
+
+/// Runs the service behind Prunella until it is told to stop. `SIGINT` and `SIGTERM` stop the service too; `SIGHUP`
+/// leaves the service and the gateway running for the next `prunella run`, as a crash of this process does.
+///
+/// # Errors
+/// If the repository, the configuration, the state directory or the public address cannot be used.
+pub async fn run(options: RunOptions) -> miette::Result<ExitCode> {
+    let (signals, received) = mpsc::channel(traffic::EVENTS);
+    let (mut daemon, wake) = start::start(options, signals).await?;
+    let code = daemon.work(wake, received).await?;
+    Ok(code)
+}
+
+impl Daemon {
+    async fn work(&mut self, wake: Wake, mut received: mpsc::Receiver<Signal>) -> miette::Result<ExitCode> {
+        let listen = |kind| signal(kind).map_err(|e| miette::miette!("cannot listen for signals: {e}"));
+        let (mut int, mut term, mut hup) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+        loop {
+            if let Err(error) = self.apply().await {
+                self.reporter.say("error", &error.to_string());
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+            if self.stopping && self.running.is_empty() && self.effects.is_empty() {
+                return Ok(self.end().await);
+            }
+            tokio::select! {
+                () = wake.wait() => {}
+                Some(signal) = received.recv() => {
+                    self.observe(&signal);
+                    for _ in 1..SIGNALS_AT_ONCE {
+                        match received.try_recv() {
+                            Ok(signal) => self.observe(&signal),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Some(done) = self.effects.join_next(), if !self.effects.is_empty() => {
+                    match done {
+                        Ok(done) => self.finish(done).await,
+                        Err(error) => self.reporter.say("error", &format!("an effect was lost: {error}")),
+                    }
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = int.recv() => self.stop(),
+                _ = term.recv() => self.stop(),
+                _ = hup.recv() => {
+                    self.save();
+                    self.reporter.say("left", "the service and the gateway go on; `prunella run` takes them over again");
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+        }
+    }
+
+    /// Reads what is new, decides, and starts what is not under way.
+    async fn apply(&mut self) -> Result<(), JournalError> {
+        self.journal.refresh().await?;
+        self.policy.paused = self.journal.world().service.paused;
+        self.record_anomalies().await?;
+        if !self.stopping {
+            self.plan_incidents().await?;
+            self.plan_releases().await?;
+        }
+        self.tend_processes();
+        self.route().await;
+        self.stop_what_is_over();
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if self.stopping {
+            return;
+        }
+        self.reporter.say("stopping", "stopping the service and the gateway");
+        self.stopping = true;
+        self.cancel_steps();
+        self.effects.abort_all();
+        self.in_flight.clear();
+    }
+
+    async fn end(&mut self) -> ExitCode {
+        self.save();
+        if let Some(traffic) = &mut self.traffic {
+            let _ = traffic.drain().await;
+        }
+        match &self.failure {
+            Some(_) => ExitCode::from(1),
+            None => ExitCode::SUCCESS,
+        }
+    }
+
+    /// Saves what the detectors have learned, so that a restart does not make them forget the baseline.
+    fn save(&self) {
+        let Ok(snapshot) = self.detectors.snapshot() else { return };
+        if let Ok(text) = serde_json::to_vec(&(snapshot, &self.histories)) {
+            let _ = crate::store::write_durably(&self.home.dir().join("detectors.json"), &text);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! From nothing, or from what a crash has left, to a daemon that works.
+
+use miette::{IntoDiagnostic as _, miette};
+use prunella_core::detect::{Detectors, DetectorsSnapshot, GroupConfig, Grouper, ReleaseHistory};
+use prunella_core::id::{ReleaseId, ServiceName};
+use prunella_core::ledger::{Event, Stream};
+use prunella_core::release::{Origin, ReleaseEvent};
+use prunella_core::signal::Signal;
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::observe::Recent;
+use super::traffic::Traffic;
+use super::{Daemon, Reporter, RunOptions};
+use crate::config::{self, Command, Config, ConfigError};
+use crate::git::Repo;
+use crate::home::Home;
+use crate::journal::Journal;
+use crate::store::Blobs;
+use crate::supervise::{Launcher, Supervisor};
+use crate::wake::Wake;
+
+/// Opens everything, takes over what still runs, and asks for the first release.
+pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) -> miette::Result<(Daemon, Wake)> {
+    let repo = Repo::open(&options.root).map_err(|e| miette!("{e}"))?;
+    let root = repo.root().to_owned();
+    let config = configuration(&root, options.start)?;
+    let service = ServiceName::parse(config.service.name.clone()).into_diagnostic()?;
+    let home = Home::of(&root, Some(&config));
+    home.create().map_err(|e| miette!("{e}"))?;
+    let lock = home.lock().map_err(|e| miette!("{e}"))?;
+    let journal = Journal::open(&home).await.map_err(|e| miette!("{e}"))?;
+    let blobs = Blobs::open(&home.blobs()).map_err(|e| miette!("{e}"))?;
+    let wake = Wake::listen(&home.wake_socket()).into_diagnostic()?;
+    let supervisor = Supervisor::new(home.runs(), Launcher::default(), instance(&home)?);
+    let traffic = if config.service.http {
+        Some(Traffic::open(&home, &config).await.map_err(|e| miette!("{e}"))?)
+    } else {
+        None
+    };
+    let mut daemon = Daemon {
+        policy: config.policy(),
+        detectors: Detectors::new(service),
+        grouper: Grouper::new(GroupConfig::default()),
+        histories: BTreeMap::new(),
+        comparison: None,
+        recent: Recent::default(),
+        unrecorded: std::collections::VecDeque::new(),
+        effects: JoinSet::new(),
+        in_flight: std::collections::BTreeSet::new(),
+        running: BTreeMap::new(),
+        prepared: std::collections::BTreeSet::new(),
+        routed: None,
+        cancel: prunella_sandbox::CancelToken::new(),
+        reporter: Reporter { json: options.json },
+        stopping: false,
+        failure: None,
+        home,
+        config,
+        repo,
+        journal,
+        blobs,
+        supervisor,
+        traffic,
+        signals,
+        _lock: lock,
+    };
+    daemon.restore();
+    daemon.adopt_processes().await;
+    daemon.follow_gateway();
+    daemon.first_release().await?;
+    daemon.greet();
+    Ok((daemon, wake))
+}
+
+/// The configuration file, or the smallest configuration when a start command was given instead.
+fn configuration(root: &std::path::Path, start: Option<Vec<String>>) -> miette::Result<Config> {
+    let loaded = config::load(root);
+    match (loaded, start) {
+        (Ok(mut config), Some(argv)) => {
+            config.service.start = Command::Argv(argv);
+            Ok(config)
+        }
+        (Ok(config), None) => Ok(config),
+        (Err(ConfigError::Missing(_)), Some(argv)) => {
+            let name = root.file_name().map_or_else(|| "service".to_owned(), |n| n.to_string_lossy().into_owned());
+            let name: String =
+                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            Ok(Config::minimal(name.trim_matches('-'), Command::Argv(argv)))
+        }
+        (Err(error), _) => Err(miette!("{error}")),
+    }
+}
+
+/// Marks every process of this state directory, so that orphans can be told from strangers.
+fn instance(home: &Home) -> miette::Result<String> {
+    let path = home.dir().join("instance");
+    if let Ok(text) = std::fs::read_to_string(&path)
+        && text.trim().len() == 32
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let mut random = [0_u8; 16];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).into_diagnostic()?;
+    let text: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    crate::store::write_durably(&path, text.as_bytes()).into_diagnostic()?;
+    Ok(text)
+}
+
+impl Daemon {
+    fn restore(&mut self) {
+        let Ok(text) = std::fs::read(self.home.dir().join("detectors.json")) else { return };
+        let saved: Result<(DetectorsSnapshot, BTreeMap<ReleaseId, ReleaseHistory>), _> = serde_json::from_slice(&text);
+        if let Ok((snapshot, histories)) = saved {
+            for problem in self.detectors.restore(&snapshot) {
+                self.reporter.say("note", &problem.to_string());
+            }
+            self.histories = histories;
+        }
+    }
+
+    /// Asks for the newest commit, unless it runs already or must not come back.
+    async fn first_release(&mut self) -> miette::Result<()> {
+        let head = self.repo.head().map_err(|e| miette!("{e}"))?;
+        let dirt = self.repo.is_dirty().map_err(|e| miette!("{e}"))?;
+        if dirt.is_dirty() {
+            self.reporter.say("note", &format!("the work tree has changes ({}): only commits are deployed", dirt.examples.join(", ")));
+        }
+        let service = &self.journal.world().service;
+        let newest = service.order.iter().rev().filter_map(|id| service.releases.get(id)).find(|r| r.is_live());
+        if let Some(newest) = newest
+            && (newest.commit == head || self.repo.is_ancestor(&head, &newest.commit).unwrap_or(false))
+        {
+            return Ok(());
+        }
+        for (commit, bad) in &service.bad {
+            let brings = self.repo.is_ancestor(commit, &head).unwrap_or(false);
+            let heals = bad.healed_by.iter().any(|by| self.repo.is_ancestor(by, &head).unwrap_or(false));
+            if brings && !heals && newest.is_some() {
+                let text = format!(
+                    "HEAD contains {}, which {} proved bad, without its fix: the release that runs stays",
+                    commit.short(),
+                    bad.incident
+                );
+                self.reporter.say("note", &text);
+                return Ok(());
+            }
+        }
+        let release = service.next_id(&head);
+        let event = ReleaseEvent::Requested { release, commit: head, origin: Origin::Start };
+        self.journal.append(&Stream::Releases, &[Event::Release(event)]).await.map_err(|e| miette!("{e}"))?;
+        Ok(())
+    }
+
+    fn greet(&self) {
+        let text = match &self.traffic {
+            Some(traffic) => format!("{} at http://{}", self.config.service.name, traffic.addr),
+            None => format!("{} (a service without HTTP)", self.config.service.name),
+        };
+        self.reporter.say("watching", &text);
+    }
+}

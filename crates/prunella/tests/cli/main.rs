@@ -1,0 +1,11 @@
+//! The command line through the real binary: what people and scripts see.
+
+mod bad_input;
+mod deploying;
+mod docs;
+mod doctor;
+mod help;
+mod history;
+mod init;
+mod pages;
+mod world;
