@@ -154,6 +154,24 @@ impl Lab {
         Ok(&self.scratch)
     }
 
+    /// This program as a file that can be shown in a sandbox. After an upgrade in place the running program has no name
+    /// any more; its content is still there.
+    fn own_program(&self) -> Result<PathBuf, String> {
+        if let Ok(path) = std::env::current_exe()
+            && path.is_file()
+        {
+            return Ok(path);
+        }
+        let copy = self.scratch()?.join("prunella");
+        if !copy.is_file() {
+            let half = self.scratch()?.join("prunella.half");
+            fs::copy("/proc/self/exe", &half)
+                .and_then(|_| fs::rename(&half, &copy))
+                .map_err(|e| e.to_string())?;
+        }
+        Ok(copy)
+    }
+
     fn run_probe(&self, cell: &Cell, spec: &ProbeSpec) -> Result<(Report, Vec<u8>), String> {
         let argv: Vec<String> = [PROBE, "probe", "--spec-fd", "3", "--result-fd", "4"]
             .iter()
@@ -161,7 +179,7 @@ impl Lab {
             .collect();
         let mut jail = cell.spec(&spec.argv, &spec.env);
         jail.argv = argv;
-        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let own = self.own_program()?;
         jail.mounts.push(Mount::read_only(own, PROBE));
         let mut told = memory_file("probe-spec").map_err(|e| e.to_string())?;
         let mut result = memory_file("probe-result").map_err(|e| e.to_string())?;
