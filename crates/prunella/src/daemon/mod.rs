@@ -141,6 +141,9 @@ fn time_of_day(at_ms: i64) -> String {
 /// # Errors
 /// If the repository, the configuration, the state directory or the public address cannot be used.
 pub async fn run(options: RunOptions) -> miette::Result<ExitCode> {
+    // A limit on the size of files must be an error of the one that writes, not the end of the daemon. A handler, unlike
+    // an ignored signal, is not passed on to the service.
+    let _handler = signal(SignalKind::from_raw(libc::SIGXFSZ));
     let (signals, received) = mpsc::channel(traffic::EVENTS);
     let (mut daemon, wake) = start::start(options, signals).await?;
     let code = daemon.work(wake, received).await?;
