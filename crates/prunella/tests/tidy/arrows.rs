@@ -87,7 +87,8 @@ fn dependencies(folder: &str, sections: &[&str]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Everything that these crates bring along, by Cargo.lock.
+/// Everything that these crates bring along, by Cargo.lock. It mixes in what the tests of our own crates need, so of those
+/// the manifest counts.
 fn closure(begin: BTreeSet<String>) -> BTreeSet<String> {
     let lock: Table = read("Cargo.lock").parse().expect("Cargo.lock is TOML");
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -108,7 +109,10 @@ fn closure(begin: BTreeSet<String>) -> BTreeSet<String> {
     let (mut found, mut open) = (BTreeSet::new(), Vec::from_iter(begin));
     while let Some(name) = open.pop() {
         if found.insert(name.clone()) {
-            open.extend(needs.get(&name).into_iter().flatten().cloned());
+            match CRATES.iter().find(|(ours, ..)| *ours == name) {
+                Some((_, folder, _)) => open.extend(dependencies(folder, &["dependencies", "build-dependencies"])),
+                None => open.extend(needs.get(&name).into_iter().flatten().cloned()),
+            }
         }
     }
     found

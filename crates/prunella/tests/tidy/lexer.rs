@@ -173,7 +173,7 @@ fn text_is_told_from_code() {
     check("a // b\nc", "a     \nc");
     check("a /* b /* c */ \n d */ e", "a              \n      e");
     check(r#"f("a\"b", 'c', '\'')"#, "f(      ,    ,     )");
-    check(r##"f(r#"a"b"#, br"c\", r#type)"##, "f(        , b    , r#type)");
+    check(r##"f(r#"a"b"#, br"c\", r#type)"##, "f(        , b     , r#type)");
     check("fn f<'a>(x: &'a str) {}", "fn f<'a>(x: &'a str) {}");
     check("'ü' + \"ü\" + x", "     +      + x");
     check("for_r\"x\"", "for_r   ");

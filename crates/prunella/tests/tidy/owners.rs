@@ -44,6 +44,7 @@ const RAW: &[(&str, &[&str])] = &[
         &[
             "crates/prunella-sandbox/src/jail/",
             "crates/prunella/src/supervise/signals.rs",
+            "crates/prunella/src/supervise/shim_child.rs",
         ],
     ),
     ("execve", &["crates/prunella-sandbox/src/jail/"]),

@@ -12,9 +12,9 @@ const MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread"];
 const NAMES: &[&str] = &[
     "Instant",
     "SystemTime",
-    "stdin",
-    "stdout",
-    "stderr",
+    "stdin()",
+    "stdout()",
+    "stderr()",
     "tokio",
     "println!",
     "eprintln!",
