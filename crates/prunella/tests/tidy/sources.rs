@@ -33,8 +33,9 @@ impl Source {
         self.product.match_indices(word).map(|(at, _)| at).filter(move |at| {
             let before = self.product[..*at].chars().next_back();
             let after = self.product[at + word.len()..].chars().next();
-            !(before.is_some_and(is_word) && word.starts_with(is_word))
-                && !(after.is_some_and(is_word) && word.ends_with(is_word))
+            let goes_on_before = word.starts_with(is_word) && before.is_some_and(is_word);
+            let goes_on_after = word.ends_with(is_word) && after.is_some_and(is_word);
+            !goes_on_before && !goes_on_after
         })
     }
 
