@@ -71,7 +71,7 @@ fn a_first_release_that_crashes_says_its_last_words() {
     let truth = world.truth();
     let (id, release) = truth.service.releases.iter().next().unwrap();
     assert!(matches!(&release.state, ReleaseState::Ended(ReleaseEnd::Failed { why }) if why.contains("no shelf")));
-    assert_eq!(truth.service.order, [id.clone()]);
+    assert_eq!(truth.service.order, std::slice::from_ref(id));
 }
 
 #[test]
