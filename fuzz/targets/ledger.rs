@@ -13,7 +13,9 @@ fuzz_target!(|text: &str| {
     let mut world = World::default();
     let mut seq = [0, 0];
     for line in text.lines() {
-        let Ok(event) = serde_json::from_str::<Event>(line) else { continue };
+        let Ok(event) = serde_json::from_str::<Event>(line) else {
+            continue;
+        };
         let written = serde_json::to_string(&event).expect("what was read can be written");
         let again: Event = serde_json::from_str(&written).expect("what was written can be read");
         assert_eq!(serde_json::to_string(&again).expect("again"), written);
@@ -23,13 +25,21 @@ fuzz_target!(|text: &str| {
         };
         *seq += 1;
         let at_ms = i64::try_from(*seq).expect("few");
-        let entry = Entry { stream, seq: *seq, at_ms, event };
+        let entry = Entry {
+            stream,
+            seq: *seq,
+            at_ms,
+            event,
+        };
         world.apply(&entry);
         let once = world.clone();
         world.apply(&entry);
         assert!(serde_json::to_string(&once.service).ok() == serde_json::to_string(&world.service).ok());
     }
-    let policy = Policy { autonomy: Autonomy::Promote, ..Policy::default() };
+    let policy = Policy {
+        autonomy: Autonomy::Promote,
+        ..Policy::default()
+    };
     let too_early = CanaryVerdict::NotEnoughData { have: 0, need: 1 };
     let _ = next_release_step(&world.service, &policy, &|_| true, &too_early, 1);
     let _ = routing(&world.service, &policy);

@@ -6,7 +6,12 @@ use prunella_core::diagnose::failure::{FailureIdentity, Location};
 use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 
 fuzz_target!(|text: &str| {
-    let limits = Limits { max_lines: 64, max_bytes: 4096, max_line_bytes: 512, ..Limits::DEFAULT };
+    let limits = Limits {
+        max_lines: 64,
+        max_bytes: 4096,
+        max_line_bytes: 512,
+        ..Limits::DEFAULT
+    };
     let mut assembler = Assembler::new(PathMapper::new(["/srv/shop"]), limits);
     let mut records = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -19,11 +24,14 @@ fuzz_target!(|text: &str| {
     records.extend(assembler.finish());
     assert!(assembler.finish().is_empty(), "nothing is kept after the end");
     for record in &records {
-        assert!(record.text.len() <= limits.max_bytes + 2 * (limits.max_line_bytes + 1), "{}", record.text.len());
+        assert!(
+            record.text.len() <= limits.max_bytes + 2 * (limits.max_line_bytes + 1),
+            "{}",
+            record.text.len()
+        );
         let Some(exception) = &record.exception else { continue };
-        let print = || {
-            FailureIdentity::from_exception(exception, Location::Process, None, &["/srv/shop"]).fingerprint()
-        };
+        let print =
+            || FailureIdentity::from_exception(exception, Location::Process, None, &["/srv/shop"]).fingerprint();
         assert_eq!(print(), print());
     }
 });
