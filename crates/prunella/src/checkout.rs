@@ -62,13 +62,25 @@ pub struct Checkouts {
     repo: Repo,
     config: Config,
     home: Home,
+    cancel: CancelToken,
 }
 
 impl Checkouts {
     /// For this repository and configuration.
     #[must_use]
     pub fn new(repo: Repo, config: Config, home: Home) -> Self {
-        Self { repo, config, home }
+        Self {
+            repo,
+            config,
+            home,
+            cancel: CancelToken::new(),
+        }
+    }
+
+    /// Builds end when this token is cancelled.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: CancelToken) -> Self {
+        Self { cancel, ..self }
     }
 
     /// The repository.
@@ -145,7 +157,7 @@ impl Checkouts {
             base_env(),
             CacheLimits::default(),
         );
-        deps.prepare(dir, &config, &CancelToken::new())?;
+        deps.prepare(dir, &config, &self.cancel)?;
         Ok(())
     }
 
@@ -163,7 +175,7 @@ impl Checkouts {
             what,
         };
         let report = cell
-            .run(command, &BTreeMap::new(), &CancelToken::new())
+            .run(command, &BTreeMap::new(), &self.cancel)
             .map_err(|e| failed(e.to_string()))?;
         if report.success() {
             return Ok(());

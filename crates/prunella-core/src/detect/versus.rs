@@ -219,11 +219,16 @@ impl Versus {
     fn decide_own(&mut self, s: Settings, route: &str, now: u64, at_ms: i64) -> Option<Decision> {
         let slot = self.own.slot(route, s.max_routes);
         let past = self.past.get(slot).copied().unwrap_or_default();
-        if past.n() < MIN_BASELINE {
+        let basis = if past.n() >= MIN_BASELINE {
+            Basis::Route
+        } else if self.past.iter().all(|(_, counts)| counts.n() < MIN_BASELINE) {
+            // The first release of a service is accepted before it has any past: it may be bad from its first request.
+            Basis::Assumed
+        } else {
             return None;
-        }
+        };
         let stream = self.own.entry(slot, s.max_routes);
-        stream.basis = Some(Basis::Route);
+        stream.basis = Some(basis);
         let share = *stream.share.get_or_insert_with(|| {
             self.own_tested = self.own_tested.saturating_add(1);
             let nth = f64::from(self.own_tested);
