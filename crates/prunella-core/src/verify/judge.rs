@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::{Isolation, RunReport, SuiteComparison, SuiteExit, TestOutcome, Trial};
+use super::report::{Isolation, RunReport, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use crate::id::{BlobId, CommitId};
 
 /// The largest probability with which chance may explain that a failure was not seen any more.
@@ -260,11 +260,38 @@ fn chance_of_silence(failed: usize, passed: usize, after: usize) -> f64 {
     (1.0 - share).powi(i32::try_from(after).unwrap_or(i32::MAX))
 }
 
+/// Runs of the suite with the candidate beyond the first.
+const MAX_AGAIN: usize = 2;
+
 fn suite(suite: Option<&SuiteComparison>) -> GateResult {
     let name = "test suite";
     let Some(suite) = suite else {
         return gate(name, GateStatus::NotApplicable, "no test command is configured");
     };
+    if suite.again.is_empty() {
+        return one_run(name, suite);
+    }
+    let best = SuiteComparison {
+        after: suite.best_after(),
+        again: Vec::new(),
+        ..suite.clone()
+    };
+    let first = SuiteComparison {
+        again: Vec::new(),
+        ..suite.clone()
+    };
+    let mut result = one_run(name, &best);
+    if result.status == GateStatus::Passed && one_run(name, &first).status != GateStatus::Passed {
+        let why = format!(
+            "; some came and went in {} runs with the candidate",
+            suite.again.len() + 1
+        );
+        result.why.push_str(&why);
+    }
+    result
+}
+
+fn one_run(name: &str, suite: &SuiteComparison) -> GateResult {
     if let SuiteExit::NotRun { why } = &suite.after.exit {
         return gate(
             name,
@@ -321,6 +348,27 @@ fn compare_counts(
 }
 
 impl SuiteComparison {
+    /// Whether one more run could show that what was lost only comes and goes: the runs so far lost something, but not
+    /// the same twice.
+    #[must_use]
+    pub fn is_worth_another_run(&self) -> bool {
+        let lost = |after: &SuiteRun| {
+            let one = Self {
+                command: self.command.clone(),
+                before: self.before.clone(),
+                after: after.clone(),
+                again: Vec::new(),
+            };
+            let gate = suite(Some(&one));
+            (gate.status == GateStatus::Failed).then_some(gate.why)
+        };
+        if suite(Some(self)).status != GateStatus::Failed || self.again.len() >= MAX_AGAIN {
+            return false;
+        }
+        let all: Vec<_> = std::iter::once(&self.after).chain(&self.again).map(lost).collect();
+        all.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
     /// What the suite lost, as a sentence; `None` if nothing was lost.
     #[must_use]
     pub fn regression(&self) -> Option<String> {
@@ -423,7 +471,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::verify::report::{ReplayComparison, SuiteRun};
+    use crate::verify::report::ReplayComparison;
 
     fn failed() -> Trial {
         Trial::Failed {
@@ -459,6 +507,7 @@ mod tests {
                 command: "pytest".into(),
                 before: run(0, &[("a", TestOutcome::Passed)]),
                 after: run(0, &[("a", TestOutcome::Passed)]),
+                again: Vec::new(),
             }),
             replay: Some(ReplayComparison {
                 requests: 3,
@@ -630,5 +679,60 @@ mod tests {
         fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = judge(&bytes);
         }
+    }
+
+    fn comparison(before: SuiteRun, after: SuiteRun, again: Vec<SuiteRun>) -> SuiteComparison {
+        SuiteComparison {
+            command: "pytest".into(),
+            before,
+            after,
+            again,
+        }
+    }
+
+    #[test]
+    fn a_test_that_comes_and_goes_is_not_lost() {
+        use TestOutcome::{Failed, Passed};
+        let good = run(0, &[("a", Passed), ("b", Passed)]);
+        let (no_a, no_b) = (
+            run(1, &[("a", Failed), ("b", Passed)]),
+            run(1, &[("a", Passed), ("b", Failed)]),
+        );
+        let lost = comparison(good.clone(), no_a.clone(), vec![]);
+        assert!(lost.regression().is_some() && lost.is_worth_another_run());
+        let came_back = comparison(good.clone(), no_a.clone(), vec![good.clone()]);
+        assert_eq!(came_back.regression(), None);
+        assert!(!came_back.is_worth_another_run());
+        let gate = suite(Some(&came_back));
+        assert!(gate.why.contains("some came and went in 2 runs"), "{}", gate.why);
+
+        let twice = comparison(good.clone(), no_a.clone(), vec![no_a.clone()]);
+        assert!(twice.regression().is_some() && !twice.is_worth_another_run());
+        // Each came back, but no run was green: the exit code rules, and one more run can tell.
+        let by_turns = comparison(good.clone(), no_a.clone(), vec![no_b.clone()]);
+        assert!(by_turns.regression().is_some() && by_turns.is_worth_another_run());
+        let spent = comparison(good, no_a.clone(), vec![no_b, run(1, &[("a", Failed), ("b", Failed)])]);
+        assert!(spent.regression().is_some() && !spent.is_worth_another_run());
+        // With a suite that was red before, every test has its own say.
+        let red = run(1, &[("a", Passed), ("b", Passed), ("c", Failed)]);
+        let red_no_a = run(1, &[("a", Failed), ("b", Passed), ("c", Failed)]);
+        assert_eq!(comparison(red.clone(), red_no_a, vec![red]).regression(), None);
+    }
+
+    #[test]
+    fn a_runner_that_names_no_passes_is_merged_by_what_it_names() {
+        use TestOutcome::Failed;
+        let of = |code, named: &[(&str, TestOutcome)], passed| SuiteRun {
+            passed_unnamed: Some(passed),
+            tests: Some(named.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect()),
+            ..run(code, named)
+        };
+        let before = of(1, &[("old", Failed)], 9);
+        let first = of(1, &[("old", Failed), ("x", Failed)], 8);
+        assert!(comparison(before.clone(), first.clone(), vec![]).regression().is_some());
+        let again = vec![of(1, &[("old", Failed)], 9)];
+        assert_eq!(comparison(before.clone(), first.clone(), again).regression(), None);
+        let again = vec![of(1, &[("old", Failed), ("x", Failed)], 8)];
+        assert!(comparison(before, first, again).regression().is_some());
     }
 }
