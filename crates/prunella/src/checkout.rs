@@ -61,13 +61,25 @@ pub struct Checkouts {
     repo: Repo,
     config: Config,
     home: Home,
+    cancel: CancelToken,
 }
 
 impl Checkouts {
     /// For this repository and configuration.
     #[must_use]
     pub fn new(repo: Repo, config: Config, home: Home) -> Self {
-        Self { repo, config, home }
+        Self {
+            repo,
+            config,
+            home,
+            cancel: CancelToken::new(),
+        }
+    }
+
+    /// Builds end when this token is cancelled.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: CancelToken) -> Self {
+        Self { cancel, ..self }
     }
 
     /// The repository.
@@ -144,7 +156,7 @@ impl Checkouts {
             base_env().into_iter().chain(network_settings()).collect(),
             CacheLimits::default(),
         );
-        deps.prepare(dir, &config, &CancelToken::new())?;
+        deps.prepare(dir, &config, &self.cancel)?;
         Ok(())
     }
 
@@ -180,7 +192,7 @@ impl Checkouts {
             what,
         };
         let report = cell
-            .run(command, &settings.into_iter().collect(), &CancelToken::new())
+            .run(command, &settings.into_iter().collect(), &self.cancel)
             .map_err(|e| failed(e.to_string()))?;
         if report.success() {
             return Ok(());

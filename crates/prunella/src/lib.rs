@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod copy;
 pub mod daemon;
+pub mod demo;
 pub mod deps;
 pub mod diffs;
 pub mod experiment;

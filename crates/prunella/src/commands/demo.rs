@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use crate::cli::Demo;
-use crate::ui::{Fault, Problem, Ui};
+use crate::demo::{self, DemoOptions};
+use crate::ui::Ui;
 
-#[allow(clippy::unused_async, reason = "the demo is asynchronous")]
-pub(super) async fn demo(_options: Demo, _ui: &Ui) -> miette::Result<ExitCode> {
-    Err(Problem::new(
-        Fault::Defect,
-        "this build of prunella has no demo",
-        "Install a release build.",
-    )
-    .into())
+pub(super) async fn demo(options: Demo, ui: &Ui) -> miette::Result<ExitCode> {
+    demo::run(DemoOptions {
+        keep: options.keep,
+        json: ui.is_json(),
+        ..DemoOptions::default()
+    })
+    .await
 }
