@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::{Isolation, RunReport, SuiteComparison, SuiteExit, TestOutcome, Trial};
+use super::report::{Isolation, RunReport, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use crate::id::{BlobId, CommitId};
 
 /// The largest probability with which chance may explain that a failure was not seen any more.
@@ -260,11 +260,38 @@ fn chance_of_silence(failed: usize, passed: usize, after: usize) -> f64 {
     (1.0 - share).powi(i32::try_from(after).unwrap_or(i32::MAX))
 }
 
+/// Runs of the suite with the candidate beyond the first.
+const MAX_AGAIN: usize = 2;
+
 fn suite(suite: Option<&SuiteComparison>) -> GateResult {
     let name = "test suite";
     let Some(suite) = suite else {
         return gate(name, GateStatus::NotApplicable, "no test command is configured");
     };
+    if suite.again.is_empty() {
+        return one_run(name, suite);
+    }
+    let best = SuiteComparison {
+        after: suite.best_after(),
+        again: Vec::new(),
+        ..suite.clone()
+    };
+    let first = SuiteComparison {
+        again: Vec::new(),
+        ..suite.clone()
+    };
+    let mut result = one_run(name, &best);
+    if result.status == GateStatus::Passed && one_run(name, &first).status != GateStatus::Passed {
+        let why = format!(
+            "; some came and went in {} runs with the candidate",
+            suite.again.len() + 1
+        );
+        result.why.push_str(&why);
+    }
+    result
+}
+
+fn one_run(name: &str, suite: &SuiteComparison) -> GateResult {
     if let SuiteExit::NotRun { why } = &suite.after.exit {
         return gate(
             name,
@@ -321,6 +348,27 @@ fn compare_counts(
 }
 
 impl SuiteComparison {
+    /// Whether one more run could show that what was lost only comes and goes: the runs so far lost something, but not
+    /// the same twice.
+    #[must_use]
+    pub fn is_worth_another_run(&self) -> bool {
+        let lost = |after: &SuiteRun| {
+            let one = Self {
+                command: self.command.clone(),
+                before: self.before.clone(),
+                after: after.clone(),
+                again: Vec::new(),
+            };
+            let gate = suite(Some(&one));
+            (gate.status == GateStatus::Failed).then_some(gate.why)
+        };
+        if suite(Some(self)).status != GateStatus::Failed || self.again.len() >= MAX_AGAIN {
+            return false;
+        }
+        let all: Vec<_> = std::iter::once(&self.after).chain(&self.again).map(lost).collect();
+        all.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
     /// What the suite lost, as a sentence; `None` if nothing was lost.
     #[must_use]
     pub fn regression(&self) -> Option<String> {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::verify::report::{ReplayComparison, SuiteRun};
+use crate::verify::report::ReplayComparison;
 
 fn failed() -> Trial {
     Trial::Failed {
@@ -37,6 +37,7 @@ fn good() -> RunReport {
             command: "pytest".into(),
             before: run(0, &[("a", TestOutcome::Passed)]),
             after: run(0, &[("a", TestOutcome::Passed)]),
+            again: Vec::new(),
         }),
         replay: Some(ReplayComparison {
             requests: 3,
@@ -208,4 +209,59 @@ proptest! {
     fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = judge(&bytes);
     }
+}
+
+fn comparison(before: SuiteRun, after: SuiteRun, again: Vec<SuiteRun>) -> SuiteComparison {
+    SuiteComparison {
+        command: "pytest".into(),
+        before,
+        after,
+        again,
+    }
+}
+
+#[test]
+fn a_test_that_comes_and_goes_is_not_lost() {
+    use TestOutcome::{Failed, Passed};
+    let good = run(0, &[("a", Passed), ("b", Passed)]);
+    let (no_a, no_b) = (
+        run(1, &[("a", Failed), ("b", Passed)]),
+        run(1, &[("a", Passed), ("b", Failed)]),
+    );
+    let lost = comparison(good.clone(), no_a.clone(), vec![]);
+    assert!(lost.regression().is_some() && lost.is_worth_another_run());
+    let came_back = comparison(good.clone(), no_a.clone(), vec![good.clone()]);
+    assert_eq!(came_back.regression(), None);
+    assert!(!came_back.is_worth_another_run());
+    let gate = suite(Some(&came_back));
+    assert!(gate.why.contains("some came and went in 2 runs"), "{}", gate.why);
+
+    let twice = comparison(good.clone(), no_a.clone(), vec![no_a.clone()]);
+    assert!(twice.regression().is_some() && !twice.is_worth_another_run());
+    // Each came back, but no run was green: the exit code rules, and one more run can tell.
+    let by_turns = comparison(good.clone(), no_a.clone(), vec![no_b.clone()]);
+    assert!(by_turns.regression().is_some() && by_turns.is_worth_another_run());
+    let spent = comparison(good, no_a, vec![no_b, run(1, &[("a", Failed), ("b", Failed)])]);
+    assert!(spent.regression().is_some() && !spent.is_worth_another_run());
+    // With a suite that was red before, every test has its own say.
+    let red = run(1, &[("a", Passed), ("b", Passed), ("c", Failed)]);
+    let red_no_a = run(1, &[("a", Failed), ("b", Passed), ("c", Failed)]);
+    assert_eq!(comparison(red.clone(), red_no_a, vec![red]).regression(), None);
+}
+
+#[test]
+fn a_runner_that_names_no_passes_is_merged_by_what_it_names() {
+    use TestOutcome::Failed;
+    let of = |code, named: &[(&str, TestOutcome)], passed| SuiteRun {
+        passed_unnamed: Some(passed),
+        tests: Some(named.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect()),
+        ..run(code, named)
+    };
+    let before = of(1, &[("old", Failed)], 9);
+    let first = of(1, &[("old", Failed), ("x", Failed)], 8);
+    assert!(comparison(before.clone(), first.clone(), vec![]).regression().is_some());
+    let again = vec![of(1, &[("old", Failed)], 9)];
+    assert_eq!(comparison(before.clone(), first.clone(), again).regression(), None);
+    let again = vec![of(1, &[("old", Failed), ("x", Failed)], 8)];
+    assert!(comparison(before, first, again).regression().is_some());
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prunella_core::id::CommitId;
-use prunella_core::verify::{Isolation, SuiteExit, SuiteRun, TestOutcome, Trial};
+use prunella_core::verify::{Isolation, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use prunella_lang::testreport;
 use prunella_sandbox::{CancelToken, Exit, ExtraFd, Mount, Report, Tier};
 
@@ -276,7 +276,7 @@ impl Lab {
     /// The cell for a checkout, with fresh copies of the state for this run.
     fn cell(&self, checkout: &Checkout, copies: &Path, wall: Duration) -> Result<Cell, String> {
         let mut cell = Cell::new(&self.config, &checkout.dir, wall);
-        cell.shown.extend(checkout.shown.iter().cloned());
+        cell.linked.extend(checkout.linked.iter().cloned());
         for (number, entry) in self.reproduction.state.iter().enumerate() {
             let copy = copies.join(number.to_string());
             copy_state(&self.state_dir.join(&entry.copy), &copy)?;
@@ -288,6 +288,21 @@ impl Lab {
             cell.state.push((copy, inside));
         }
         Ok(cell)
+    }
+
+    /// The suite with a candidate beside the one without it. Suites have tests that come and go, and more of them on a
+    /// busy machine: what the first run lost is looked at again before it counts.
+    pub fn suites(&mut self, command: String, before: SuiteRun, commit: &CommitId) -> Option<SuiteComparison> {
+        let mut comparison = SuiteComparison {
+            command,
+            before,
+            after: self.suite(commit)?,
+            again: Vec::new(),
+        };
+        while comparison.is_worth_another_run() && !self.cancel.is_cancelled() {
+            comparison.again.push(self.suite(commit)?);
+        }
+        Some(comparison)
     }
 
     /// The repository's own suite on a commit; `None` if no test command is configured.
@@ -308,7 +323,7 @@ impl Lab {
             Err(error) => return not_run(error.to_string()),
         };
         let mut cell = Cell::new(&self.config, &checkout.dir, self.config.test.timeout.0);
-        cell.shown.extend(checkout.shown);
+        cell.linked.extend(checkout.linked);
         let mut ran = cell.run(&command, &base_environment(), &self.cancel);
         if ran.is_err() && !self.cancel.is_cancelled() {
             ran = cell.run(&command, &base_environment(), &self.cancel);
