@@ -25,6 +25,8 @@ use super::probe_wire::{
 };
 
 /// How long the output must be still after a failed answer before the next request is sent, so that a stack trace can
+/// How long a process may take to end after a connection broke off, to be seen as the reason.
+const DYING_AT_MOST: Duration = Duration::from_secs(2);
 /// be told to belong to its request; and the longest wait for it.
 const STILL: Duration = Duration::from_millis(15);
 const STILL_AT_MOST: Duration = Duration::from_millis(300);
@@ -197,8 +199,13 @@ async fn converse(spec: &ProbeSpec, child: &mut Child, output: &Output, seen: &m
     for _ in 0..spec.rounds.max(1) {
         for (index, request) in spec.requests.iter().enumerate() {
             let reply = ask(spec, index, request, output).await;
+            // A process that dies closes its connections before its end can be seen.
+            let patience = match reply.answer {
+                ProbeAnswer::Broken { .. } => DYING_AT_MOST,
+                _ => Duration::ZERO,
+            };
             seen.replies.push(reply);
-            if let Some(exit) = exited(child) {
+            if let Some(exit) = exited_within(child, patience).await {
                 seen.exit = Some(exit);
                 return;
             }
@@ -208,6 +215,14 @@ async fn converse(spec: &ProbeSpec, child: &mut Child, output: &Output, seen: &m
     if let Ok(Ok(status)) = tokio::time::timeout(watch, child.wait()).await {
         seen.exit = Some(exit_of(status));
     }
+}
+
+async fn exited_within(child: &mut Child, patience: Duration) -> Option<ProbeExit> {
+    if patience.is_zero() {
+        return exited(child);
+    }
+    let ended = tokio::time::timeout(patience, child.wait()).await;
+    ended.ok()?.ok().map(exit_of)
 }
 
 fn exited(child: &mut Child) -> Option<ProbeExit> {

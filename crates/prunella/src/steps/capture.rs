@@ -6,7 +6,7 @@ use prunella_core::detect::AnomalyKind;
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
-use prunella_gateway::control::{Capture, CaptureFilter};
+use prunella_gateway::control::{Capture, CaptureFilter, FailureKind, TransportError};
 
 use super::Bench;
 use crate::daemon::traffic;
@@ -17,6 +17,8 @@ use crate::state::{StateLimits, StateSpec, copy_state};
 
 /// Failing requests that are kept as targets; different ones first.
 const MAX_TARGETS: usize = 5;
+/// Requests under way when the process died that are kept: one of them killed it.
+const MAX_SUSPECTS: usize = 20;
 /// Earlier requests that changed something.
 const MAX_BEFORE: usize = 50;
 /// Healthy requests, at most one of each route and status.
@@ -105,17 +107,22 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     .await?;
     let failing = incident.failing.release.as_str();
     let routes: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
+    let died = process_died(incident);
     let is_target = |c: &&Capture| {
         c.release.as_deref() == Some(failing)
             && c.body.is_complete()
             && match symptom {
                 Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
-                _ => c.failure.is_some() && (routes.is_empty() || routes.contains(c.route.as_str())),
+                // The requests that a process takes along when it dies are on any route.
+                _ => c.failure.is_some() && (died || routes.is_empty() || routes.contains(c.route.as_str())),
             }
     };
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
         candidates.sort_by_key(|c| std::cmp::Reverse(c.latency_us));
+    } else if died {
+        // The one that killed it is the oldest that reached it; those after it found nobody.
+        candidates.sort_by_key(|c| (!reached(c), c.order_us));
     } else {
         candidates.sort_by_key(|c| std::cmp::Reverse(c.at_ms));
     }
@@ -125,10 +132,21 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         .filter(|c| seen.insert((c.method.clone(), c.uri.clone())))
         .cloned()
         .collect();
-    targets.truncate(MAX_TARGETS);
+    targets.truncate(if died { MAX_SUSPECTS } else { MAX_TARGETS });
     let before = before(&all, &targets);
     let healthy = healthy(&all, incident);
     Ok((targets, before, healthy))
+}
+
+/// Whether the request came to the process at all.
+fn reached(capture: &Capture) -> bool {
+    use TransportError as T;
+    !matches!(
+        capture.failure,
+        Some(FailureKind::Transport(
+            T::ConnectRefused | T::ConnectFailed | T::ConnectTimeout | T::NoRelease
+        ))
+    )
 }
 
 /// What changed something before the failure, oldest first.
