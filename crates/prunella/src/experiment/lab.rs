@@ -134,7 +134,7 @@ impl Lab {
     pub fn probe(&mut self, commit: &CommitId, requests: Vec<ProbeRequest>) -> Result<(ProbeResult, String), String> {
         let checkout = self.checkouts.for_experiments(commit).map_err(|e| e.to_string())?;
         self.experiments += 1;
-        let spec = self.probe_spec(&checkout.dir, requests);
+        let spec = self.probe_spec(commit, &checkout.dir, requests);
         let copies = tempfile::tempdir_in(self.scratch()?).map_err(|e| e.to_string())?;
         let cell = self.cell(&checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
         let (report, result) = self.run_probe(&cell, &spec)?;
@@ -207,10 +207,17 @@ impl Lab {
         Ok((report, text))
     }
 
-    fn probe_spec(&self, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
+    fn probe_spec(&self, commit: &CommitId, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
         let service = &self.config.service;
         let port = service.http.then_some(PORT);
         let mut env: BTreeMap<String, String> = base_environment();
+        // What the supervisor gives every release; some services do not start without it.
+        env.insert("OTEL_SERVICE_NAME".to_owned(), service.name.clone());
+        env.insert(
+            "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
+            format!("service.version={commit}"),
+        );
+        env.insert("PRUNELLA_RELEASE".to_owned(), "sandbox".to_owned());
         env.extend(self.reproduction.env.clone());
         if let Some(port) = port {
             env.insert("PORT".to_owned(), port.to_string());

@@ -10,6 +10,7 @@ use prunella_gateway::control::{Capture, CaptureFilter};
 
 use super::Bench;
 use crate::daemon::traffic;
+use crate::experiment::outcome;
 use crate::experiment::probe_wire::ProbeRequest;
 use crate::experiment::reproduction::{Healthy, Reproduction, StateEntry, Symptom};
 use crate::state::{StateLimits, StateSpec, copy_state};
@@ -289,9 +290,13 @@ fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> Failu
     }
     match commonest(&bench.exceptions, &location, &roots) {
         Some(exception) => FailureIdentity::from_exception(exception, location, status, &roots),
-        None => match target.and_then(|t| t.response.as_ref()) {
-            Some(response) => FailureIdentity::from_response(location, response.status, &response.body.bytes()),
-            None => FailureIdentity::from_exit(location, Exit::Code(-1), "the connection broke off"),
+        None => match (target.and_then(|t| t.response.as_ref()), &bench.exit) {
+            (Some(response), _) => FailureIdentity::from_response(location, response.status, &response.body.bytes()),
+            (None, Some(exit)) => outcome::died(location, exit.code, exit.signal),
+            (None, None) if target.is_none() && has(&bench.incident, &[AnomalyKind::Readiness]) => {
+                outcome::never_ready()
+            }
+            (None, None) => outcome::broke_off(location),
         },
     }
 }

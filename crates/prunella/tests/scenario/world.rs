@@ -242,6 +242,10 @@ impl World {
         self.journal.as_ref().unwrap().world()
     }
 
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Waits for something to be true in the ledger.
     pub(crate) fn until<T>(&mut self, what: &str, look: impl Fn(&Truth) -> Option<T>) -> T {
         self.eventually(what, |w| look(w.truth()))
