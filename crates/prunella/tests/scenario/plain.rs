@@ -101,7 +101,7 @@ fn cold(config: &str, app: &str) {
     // What is not known of the good release nobody can be compared with.
     world.eventually("a baseline", |_| (traffic.sent() >= 300).then_some(()));
     let next = innocent(&mut world.repo, 1);
-    world.ok(&["deploy", "--wait=accepted", "--timeout", "90s"]);
+    world.ok(&["deploy", "--wait=accepted", "--timeout", "60s"]);
     let seen = traffic.stop();
     assert_eq!(seen.failed, 0, "{:?}\n{}", seen.shown, world.told());
     assert!(seen.commits.contains_key(next.as_str()), "{:?}", seen.commits);
@@ -152,7 +152,7 @@ fn a_service_in_a_warm_world_keeps_its_good_release_beside() {
     world.until_good(&good);
     let traffic = Traffic::start(world.addr(), 3, HEALTHY);
     innocent(&mut world.repo, 1);
-    world.ok(&["deploy", "--wait", "--timeout", "90s"]);
+    world.ok(&["deploy", "--wait", "--timeout", "60s"]);
     assert_eq!(world.services().len(), 2);
     assert_eq!(traffic.stop().failed, 0);
     world.stop();
