@@ -23,11 +23,13 @@ need_component() { # name, why
 }
 
 # A cargo subcommand. Compiling one takes minutes.
-need_cargo_tool() { # crate, version, why
-    cargo "${1#cargo-}" --version >/dev/null 2>&1 && return
-    echo "Installing $1 (cargo install, some minutes): $3." >&2
+need_cargo_tool() { # crate, version, why, further arguments of cargo install
+    local crate=$1 version=$2 why=$3
+    shift 3
+    cargo "${crate#cargo-}" --version >/dev/null 2>&1 && return
+    echo "Installing $crate (cargo install, some minutes): $why." >&2
     # A target directory of its own: the project's may be cached or on a small disk.
-    env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR cargo install --locked --version "$2" "$1"
+    env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR cargo install --locked --version "$version" "$@" "$crate"
 }
 
 # Programs that the build and the tests start, by the system's package manager.

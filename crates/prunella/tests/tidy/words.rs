@@ -97,6 +97,44 @@ fn is_absolute(line: &str, at: usize) -> bool {
 }
 
 #[test]
+fn links_between_pages_lead_somewhere() {
+    let mut violations = Vec::new();
+    for page in FILES.iter().filter(|file| file.ends_with(".md")) {
+        let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+        let folder = root().join(page).parent().expect("a file lies in a folder").to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if !link.contains("://") && !path.is_empty() && !folder.join(path).exists() {
+                violations.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    check(&violations, "Mend the link, or write the page.");
+}
+
+#[test]
+fn the_readme_begins_with_two_commands() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README.md");
+    for command in ["cargo run --release -- demo", "./scripts/test"] {
+        assert!(
+            readme.lines().any(|line| line == command),
+            "README.md must have a line `{command}`"
+        );
+    }
+    for script in ["scripts/test", ".ci/run", "crates/prunella/demo/build-history.sh"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(root().join(script))
+            .unwrap_or_else(|e| panic!("{script}: {e}"))
+            .permissions()
+            .mode();
+        assert!(
+            mode & 0o111 != 0,
+            "{script} must be executable: git update-index --chmod=+x {script}"
+        );
+    }
+}
+
+#[test]
 fn home_directories_are_recognised() {
     let check = |line: &str, expected: Option<&str>| assert_eq!(home(line).as_deref(), expected, "{line}");
     check(concat!("at /ro", "ot/.cargo/bin"), Some(concat!("/ro", "ot/")));
