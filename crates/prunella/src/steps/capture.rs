@@ -6,7 +6,7 @@ use prunella_core::detect::AnomalyKind;
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
-use prunella_gateway::control::{Capture, CaptureFilter};
+use prunella_gateway::control::{Capture, CaptureFilter, is_safe_method};
 
 use super::Bench;
 use crate::daemon::traffic;
@@ -48,6 +48,7 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     let identity = identity(&bench, &symptom, targets.first());
     let reproduction = Reproduction {
         symptom,
+        any_failure: false,
         identity: identity.clone(),
         exceptions: bench.exceptions.iter().take(10).cloned().collect(),
         targets: targets.iter().map(request).collect(),
@@ -136,12 +137,8 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
     let Some(first) = targets.iter().map(|t| t.order_us).min() else {
         return Vec::new();
     };
-    let changes = |c: &&Capture| {
-        !matches!(c.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
-            && c.order_us < first
-            && c.failure.is_none()
-            && c.body.is_complete()
-    };
+    let changes =
+        |c: &&Capture| !is_safe_method(&c.method) && c.order_us < first && c.failure.is_none() && c.body.is_complete();
     let mut earlier: Vec<Capture> = all.iter().filter(changes).cloned().collect();
     earlier.sort_by_key(|c| c.order_us);
     let surplus = earlier.len().saturating_sub(MAX_BEFORE);
@@ -154,7 +151,7 @@ fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
     let mut sorted: Vec<&Capture> = all
         .iter()
-        .filter(|c| c.failure.is_none() && c.method == "GET")
+        .filter(|c| c.failure.is_none() && is_safe_method(&c.method) && c.method != "HEAD" && c.body.is_complete())
         .collect();
     // What the good release has answered tells most.
     sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use prunella_core::diagnose::couple::{Coupling, GroupId, HunkFacts, couple_with};
 use prunella_core::diagnose::ddmin::{Outcome, Shrink, Step};
-use prunella_core::diagnose::hunks::{CommitDiff, Hunk, HunkId, written};
+use prunella_core::diagnose::hunks::{self, CommitDiff, Hunk, HunkId, written};
 use prunella_core::diagnose::{CounterfactualRow, RowOutcome, Side};
 use prunella_core::id::CommitId;
 use prunella_core::repair::guard;
@@ -298,7 +298,12 @@ fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &Comm
 /// The guilty commit without these hunks, as a commit that nothing points to.
 fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
     let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
-    let edits: Vec<Edit> = written(&edits)
+    write_experiment(bench, commit, &edits)
+}
+
+/// A commit on top of another that nothing points to.
+pub(super) fn write_experiment(bench: &Bench, parent: &CommitId, edits: &[hunks::Edit]) -> Result<CommitId, String> {
+    let edits: Vec<Edit> = written(edits)
         .into_iter()
         .map(|(path, state)| Edit {
             path: path.to_owned(),
@@ -309,7 +314,7 @@ fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet
         name: "Prunella".to_owned(),
         email: "prunella@localhost".to_owned(),
     };
-    let parents = [commit.clone()];
+    let parents = [parent.clone()];
     // A fixed time makes the same experiment the same commit.
     let new = NewCommit {
         parents: &parents,
