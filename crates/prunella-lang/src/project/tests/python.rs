@@ -249,7 +249,7 @@ fn extras_that_setuptools_files_declare() {
                 app,
             ]),
         };
-        let deps = best_build(&found).deps_command.clone().unwrap_or_default();
+        let deps = best_build(&found).deps_command.unwrap_or_default();
         assert_eq!(
             deps.rsplit_once("install ").map(|(_, what)| what),
             Some(expected),
