@@ -6,6 +6,7 @@
 
 mod exec;
 mod gateway;
+mod nab;
 mod report;
 
 use clap::Parser;
@@ -21,15 +22,11 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE];
+static SUITES: &[Suite] = &[gateway::SUITE, nab::SUITE];
 
 /// What a suite is told.
 struct Options {
     /// Cases to use instead of the suite's own.
-    #[allow(
-        dead_code,
-        reason = "for suites over data sets; the gateway suite makes its own load"
-    )]
     data: Option<PathBuf>,
 }
 
