@@ -46,7 +46,7 @@ impl Recent {
 }
 
 impl Daemon {
-    fn context(&self) -> Context {
+    pub(super) fn context(&self) -> Context {
         let service = &self.journal.world().service;
         Context {
             lkg: service.last_known_good.clone(),
@@ -97,23 +97,22 @@ impl Daemon {
         Ok(())
     }
 
-    async fn record(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
-        let world = self.journal.world();
-        let open = world
-            .open_incidents()
-            .find(|i| i.failing.release == anomaly.release)
-            .cloned();
-        if let Some(incident) = open {
-            return self.join(&incident, anomaly).await;
-        }
-        if !world.service.releases.contains_key(&anomaly.release) {
+    pub(super) async fn record(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
+        if !self.journal.world().service.releases.contains_key(&anomaly.release) {
             return Ok(());
         }
-        match self.grouper.decide(&anomaly, &self.context()) {
-            Decision::Open { .. } => self.open_incident(anomaly).await,
-            Decision::Join { incident } => match self.journal.world().incidents.get(&incident).cloned() {
-                Some(incident) if incident.is_open() => self.join(&incident, anomaly).await,
-                _ if anomaly.severity == Severity::Page => self.open_incident(anomaly).await,
+        let decision = self.grouper.decide(&anomaly, &self.context());
+        let world = self.journal.world();
+        let open = world.open_incidents().find(|i| i.failing.release == anomaly.release);
+        if let Some(incident) = open.cloned() {
+            return self.join(&incident, anomaly).await;
+        }
+        match decision {
+            Decision::Open { incident } => self.open_incident(incident, anomaly).await,
+            Decision::Join { incident } => match world.incidents.get(&incident).cloned() {
+                Some(open) if open.is_open() => self.join(&open, anomaly).await,
+                // The ledger could not be written when it was to be opened.
+                None if anomaly.severity == Severity::Page => self.open_incident(incident, anomaly).await,
                 _ => Ok(()),
             },
             Decision::Suppress(_) => Ok(()),
@@ -137,7 +136,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn open_incident(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
+    async fn open_incident(&mut self, id: IncidentId, anomaly: Anomaly) -> Result<(), JournalError> {
         let service = &self.journal.world().service;
         let Some(failing) = service.releases.get(&anomaly.release) else {
             return Ok(());
@@ -149,9 +148,11 @@ impl Daemon {
         let good = good_for(service, &failing);
         let name = anomaly.service.clone().expect("the detectors name the service");
         let onset_ms = anomaly.onset_ms.min(anomaly.at_ms);
-        let cause = format!("{}:{}", anomaly.detector, anomaly.route.as_deref().unwrap_or("-"));
-        let id = IncidentId::derive(&name, &failing.release, &cause, onset_ms);
-        let text = anomaly.evidence.first().cloned().unwrap_or_else(|| cause.clone());
+        let text = anomaly
+            .evidence
+            .first()
+            .cloned()
+            .unwrap_or_else(|| anomaly.detector.clone());
         let event = IncidentEvent::Opened {
             service: name,
             failing,

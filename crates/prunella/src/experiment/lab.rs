@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prunella_core::id::CommitId;
-use prunella_core::verify::{Isolation, SuiteExit, SuiteRun, TestOutcome, Trial};
+use prunella_core::verify::{Isolation, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use prunella_lang::testreport;
 use prunella_sandbox::{CancelToken, Exit, ExtraFd, Mount, Report, Tier};
 
@@ -18,6 +18,7 @@ use super::probe_wire::{ProbeReady, ProbeRequest, ProbeResult, ProbeSpec};
 use super::reproduction::{Reproduction, Symptom};
 use crate::checkout::{Checkout, Checkouts};
 use crate::config::Config;
+use crate::copy::{CopyLimits, copy_open_file, copy_tree, open_regular};
 
 /// The port inside the sandbox; its loopback is its own, so that any will do.
 const PORT: u16 = 8000;
@@ -154,6 +155,24 @@ impl Lab {
         Ok(&self.scratch)
     }
 
+    /// This program as a file that can be shown in a sandbox. After an upgrade in place the running program has no name
+    /// any more; its content is still there.
+    fn own_program(&self) -> Result<PathBuf, String> {
+        if let Ok(path) = std::env::current_exe()
+            && path.is_file()
+        {
+            return Ok(path);
+        }
+        let copy = self.scratch()?.join("prunella");
+        if !copy.is_file() {
+            let half = self.scratch()?.join("prunella.half");
+            fs::copy("/proc/self/exe", &half)
+                .and_then(|_| fs::rename(&half, &copy))
+                .map_err(|e| e.to_string())?;
+        }
+        Ok(copy)
+    }
+
     fn run_probe(&self, cell: &Cell, spec: &ProbeSpec) -> Result<(Report, Vec<u8>), String> {
         let argv: Vec<String> = [PROBE, "probe", "--spec-fd", "3", "--result-fd", "4"]
             .iter()
@@ -161,7 +180,7 @@ impl Lab {
             .collect();
         let mut jail = cell.spec(&spec.argv, &spec.env);
         jail.argv = argv;
-        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let own = self.own_program()?;
         jail.mounts.push(Mount::read_only(own, PROBE));
         let mut told = memory_file("probe-spec").map_err(|e| e.to_string())?;
         let mut result = memory_file("probe-result").map_err(|e| e.to_string())?;
@@ -235,10 +254,10 @@ impl Lab {
     /// The cell for a checkout, with fresh copies of the state for this run.
     fn cell(&self, checkout: &Checkout, copies: &Path, wall: Duration) -> Result<Cell, String> {
         let mut cell = Cell::new(&self.config, &checkout.dir, wall);
-        cell.shown.extend(checkout.shown.iter().cloned());
+        cell.linked.extend(checkout.linked.iter().cloned());
         for (number, entry) in self.reproduction.state.iter().enumerate() {
             let copy = copies.join(number.to_string());
-            copy_tree(&self.state_dir.join(&entry.copy), &copy).map_err(|e| e.to_string())?;
+            copy_state(&self.state_dir.join(&entry.copy), &copy)?;
             let inside = if entry.place.is_absolute() {
                 entry.place.clone()
             } else {
@@ -247,6 +266,21 @@ impl Lab {
             cell.state.push((copy, inside));
         }
         Ok(cell)
+    }
+
+    /// The suite with a candidate beside the one without it. Suites have tests that come and go, and more of them on a
+    /// busy machine: what the first run lost is looked at again before it counts.
+    pub fn suites(&mut self, command: String, before: SuiteRun, commit: &CommitId) -> Option<SuiteComparison> {
+        let mut comparison = SuiteComparison {
+            command,
+            before,
+            after: self.suite(commit)?,
+            again: Vec::new(),
+        };
+        while comparison.is_worth_another_run() && !self.cancel.is_cancelled() {
+            comparison.again.push(self.suite(commit)?);
+        }
+        Some(comparison)
     }
 
     /// The repository's own suite on a commit; `None` if no test command is configured.
@@ -267,7 +301,7 @@ impl Lab {
             Err(error) => return not_run(error.to_string()),
         };
         let mut cell = Cell::new(&self.config, &checkout.dir, self.config.test.timeout.0);
-        cell.shown.extend(checkout.shown);
+        cell.linked.extend(checkout.linked);
         let report = match cell.run(&command, &base_environment(), &self.cancel) {
             Ok(report) => report,
             Err(error) => return not_run(error.to_string()),
@@ -324,20 +358,13 @@ fn memory_file(name: &str) -> std::io::Result<File> {
     )?))
 }
 
-/// Copies a file or a directory with all that is in it; links stay links.
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    let meta = fs::symlink_metadata(from)?;
-    if meta.is_symlink() {
-        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
-    }
-    if meta.is_file() {
-        fs::copy(from, to)?;
-        return Ok(());
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+/// Copies a file or a directory with all that is in it.
+fn copy_state(from: &Path, to: &Path) -> Result<(), String> {
+    if from.is_dir() {
+        copy_tree(from, to, CopyLimits::default(), &|_| false).map_err(|e| e.to_string())?;
+    } else {
+        let file = open_regular(from).map_err(|e| format!("{}: {e}", from.display()))?;
+        copy_open_file(&file, to).map_err(|e| format!("{}: {e}", to.display()))?;
     }
     Ok(())
 }

@@ -72,7 +72,8 @@ impl Bench {
     /// # Errors
     /// If the reproduction is missing or damaged.
     pub fn lab(&self) -> Result<Lab, String> {
-        let checkouts = Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone());
+        let checkouts =
+            Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone()).cancelled_by(self.cancel.clone());
         let scratch = self.home.incidents().join(self.incident.id.as_str()).join("scratch");
         Ok(Lab::new(
             checkouts,

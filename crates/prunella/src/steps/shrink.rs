@@ -10,7 +10,7 @@ use prunella_core::diagnose::hunks::{CommitDiff, Hunk, HunkId, written};
 use prunella_core::diagnose::{CounterfactualRow, RowOutcome, Side};
 use prunella_core::id::CommitId;
 use prunella_core::repair::guard;
-use prunella_core::verify::{SuiteComparison, SuiteRun, Trial};
+use prunella_core::verify::{SuiteRun, Trial};
 use prunella_lang::lexical::definitions_and_uses;
 use prunella_lang::paths::language_of;
 use serde::{Deserialize, Serialize};
@@ -285,12 +285,7 @@ fn as_outcome(trials: &[Trial]) -> Outcome {
 /// What the suite loses by this tree, if anything.
 fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &CommitId) -> Option<String> {
     let command = bench.config.test.command.as_ref()?.text();
-    let comparison = SuiteComparison {
-        command,
-        before: before?,
-        after: lab.suite(tree)?,
-    };
-    comparison.regression()
+    lab.suites(command, before?, tree)?.regression()
 }
 
 /// The guilty commit without these hunks, as a commit that nothing points to.
