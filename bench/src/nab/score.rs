@@ -168,9 +168,12 @@ fn behind(windows: &[(usize, usize)], i: usize) -> f64 {
     })
 }
 
+/// A point's score, its worth, and the window (of which series) that it lies in.
+type Scored = (f64, f64, Option<(usize, usize)>);
+
 /// The threshold that is best for these series together; above 1 (never an alarm) if silence is best.
 pub(super) fn best_threshold(corpus: &[&Judged], profile: Profile) -> f64 {
-    let mut points: Vec<(f64, f64, Option<(usize, usize)>)> = Vec::new();
+    let mut points: Vec<Scored> = Vec::new();
     for (series, judged) in corpus.iter().enumerate() {
         points.extend(
             judged
