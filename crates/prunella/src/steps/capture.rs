@@ -107,16 +107,17 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     let failing = incident.failing.release.as_str();
     let routes: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
     let is_target = |c: &&Capture| {
-        c.release.as_deref() == Some(failing)
-            && c.body.is_complete()
+        let is_its_own = c.release.as_deref() == Some(failing);
+        c.body.is_complete()
             && match symptom {
+                // Successes are sampled. Any request of a slow route will do: the sandbox measures it on both releases.
                 Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
-                _ => c.failure.is_some() && (routes.is_empty() || routes.contains(c.route.as_str())),
+                _ => is_its_own && c.failure.is_some() && (routes.is_empty() || routes.contains(c.route.as_str())),
             }
     };
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
-        candidates.sort_by_key(|c| std::cmp::Reverse(c.latency_us));
+        candidates.sort_by_key(|c| (c.release.as_deref() != Some(failing), std::cmp::Reverse(c.latency_us)));
     } else {
         candidates.sort_by_key(|c| std::cmp::Reverse(c.at_ms));
     }
