@@ -205,7 +205,7 @@ fn find_fix(incident: &Incident, around: &Surroundings<'_>) -> Option<Step> {
             wait("Prunella is paused")
         } else {
             close(
-                Outcome::Mitigated,
+                without_fix(incident, Outcome::NotFixed),
                 format!("autonomy is `{:?}`: no fix is made", around.policy.autonomy).to_lowercase(),
             )
         });

@@ -96,6 +96,7 @@ impl Daemon {
             gateway: self.traffic.as_ref().map(|t| t.socket().to_owned()),
             process: alive.map(|r| r.process.clone()),
             exceptions: self.recent.exceptions_of(failing),
+            exit: self.recent.exits.get(failing).cloned(),
             failing_root: self
                 .home
                 .releases()

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use prunella_core::detect::{Anomaly, Context, Decision, Severity};
 use prunella_core::diagnose::failure::{FailureIdentity, Location};
-use prunella_core::id::{IncidentId, ReleaseId};
+use prunella_core::id::{CommitId, IncidentId, ReleaseId};
 use prunella_core::incident::{Incident, IncidentEvent, MAX_ANOMALIES, ReleaseRef};
 use prunella_core::ledger::{Event, Stream};
 use prunella_core::release::ServiceState;
-use prunella_core::signal::{Exception, ExceptionSeen, LogRecord, LogSource, ResourceLimits, ResourceSample, Signal};
+use prunella_core::signal::{
+    Exception, ExceptionSeen, LogRecord, LogSource, ProcessExit, ResourceLimits, ResourceSample, Signal,
+};
 use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 use tokio::sync::mpsc;
 
@@ -28,6 +30,8 @@ const TRACE_AFTER_MS: u64 = 50;
 #[derive(Default)]
 pub(super) struct Recent {
     pub(super) exceptions: VecDeque<(i64, ReleaseId, Exception)>,
+    /// How the process of each release last ended without being asked to.
+    pub(super) exits: BTreeMap<ReleaseId, ProcessExit>,
     pub(super) restarts: BTreeMap<ReleaseId, Restarts>,
     /// Requests and failures by release since it was first seen.
     pub(super) requests: BTreeMap<ReleaseId, (u64, u64)>,
@@ -83,6 +87,9 @@ impl Daemon {
                     .exceptions
                     .push_back((seen.at_ms, seen.release.clone(), seen.exception.clone()));
             }
+            Signal::ProcessExit(exit) if !exit.expected => {
+                self.recent.exits.insert(exit.release.clone(), exit.clone());
+            }
             _ => {}
         }
     }
@@ -119,6 +126,30 @@ impl Daemon {
         }
     }
 
+    /// The release to compare the failing one with: the last-known-good one, or the one before it if that one fails. A
+    /// last-known-good release that the failing commit does not build on, such as one with a fix that is not merged, says
+    /// nothing about what is in between: then the newest accepted one that it does build on.
+    fn good_for(&self, service: &ServiceState, failing: &ReleaseRef) -> Option<ReleaseRef> {
+        let good = service.good().filter(|r| r.id != failing.release);
+        let good = good.or_else(|| service.good_before(&failing.release))?;
+        let builds_on = |commit: &CommitId| {
+            *commit != failing.commit && self.repo.is_ancestor(commit, &failing.commit).unwrap_or(false)
+        };
+        let older = || {
+            let accepted = service.accepted.iter().rev().filter_map(|id| service.releases.get(id));
+            accepted.into_iter().find(|r| builds_on(&r.commit))
+        };
+        let good = if builds_on(&good.commit) {
+            good
+        } else {
+            older().unwrap_or(good)
+        };
+        (good.commit != failing.commit).then(|| ReleaseRef {
+            release: good.id.clone(),
+            commit: good.commit.clone(),
+        })
+    }
+
     async fn join(&mut self, incident: &Incident, anomaly: Anomaly) -> Result<(), JournalError> {
         let same = |a: &Anomaly| {
             a.detector == anomaly.detector && a.route == anomaly.route && a.fingerprint == anomaly.fingerprint
@@ -145,7 +176,7 @@ impl Daemon {
             release: failing.id.clone(),
             commit: failing.commit.clone(),
         };
-        let good = good_for(service, &failing);
+        let good = self.good_for(service, &failing);
         let name = anomaly.service.clone().expect("the detectors name the service");
         let onset_ms = anomaly.onset_ms.min(anomaly.at_ms);
         let text = anomaly
@@ -168,16 +199,6 @@ impl Daemon {
         self.reporter.say("incident", &format!("{id}: {text}"));
         Ok(())
     }
-}
-
-/// The release to compare the failing one with: the last-known-good one, or the one before it if that one fails.
-fn good_for(service: &ServiceState, failing: &ReleaseRef) -> Option<ReleaseRef> {
-    let good = service.good().filter(|r| r.id != failing.release);
-    let good = good.or_else(|| service.good_before(&failing.release))?;
-    (good.commit != failing.commit).then(|| ReleaseRef {
-        release: good.id.clone(),
-        commit: good.commit.clone(),
-    })
 }
 
 /// Reads a process's output until it ends: log records and exceptions.

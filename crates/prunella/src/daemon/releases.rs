@@ -196,7 +196,10 @@ impl Daemon {
         };
         let mut primary = wanted.primary.as_ref().and_then(up);
         let mut fallback = wanted.fallback.as_ref().and_then(up);
-        if primary.is_none() && fallback.is_some() && !self.is_exclusive() {
+        if self.is_exclusive() {
+            // One at a time: the requests wait while one gives way to the other.
+            fallback = None;
+        } else if primary.is_none() && fallback.is_some() {
             // The release that should serve has died: the good one serves until it is back.
             primary = fallback.take();
         }

@@ -26,6 +26,8 @@ const PORT: u16 = 8000;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a slow request is asked in one trial.
 const LATENCY_ROUNDS: u32 = 7;
+/// How often a run is tried whose sandbox was killed or did not come up: what the machine does to us is no evidence.
+const ATTEMPTS: u32 = 2;
 /// Descriptors of the probe inside: its specification and its result.
 const SPEC_FD: i32 = 3;
 const RESULT_FD: i32 = 4;
@@ -103,6 +105,18 @@ impl Lab {
         done
     }
 
+    /// From now on any failure of the targets counts as the failure; what was tried so far is read again that way.
+    pub fn count_any_failure(&mut self) {
+        self.reproduction.any_failure = true;
+        for trial in self.known.values_mut().flatten() {
+            if let Trial::OtherFailure { seen } = trial {
+                *trial = Trial::Failed {
+                    seen: std::mem::take(seen),
+                };
+            }
+        }
+    }
+
     /// The trials of this commit's tree so far.
     #[must_use]
     pub fn known(&self, commit: &CommitId) -> Vec<Trial> {
@@ -133,21 +147,34 @@ impl Lab {
     /// If the tree cannot be made ready or the sandbox does not run it.
     pub fn probe(&mut self, commit: &CommitId, requests: Vec<ProbeRequest>) -> Result<(ProbeResult, String), String> {
         let checkout = self.checkouts.for_experiments(commit).map_err(|e| e.to_string())?;
-        self.experiments += 1;
-        let spec = self.probe_spec(&checkout.dir, requests);
+        let spec = self.probe_spec(commit, &checkout.dir, requests);
+        let mut last = String::new();
+        for _ in 0..ATTEMPTS {
+            self.experiments += 1;
+            match self.probe_once(&checkout, &spec) {
+                Ok(seen) => return Ok((seen, checkout.dir.to_string_lossy().into_owned())),
+                Err(why) => last = why,
+            }
+            if self.cancel.is_cancelled() {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    fn probe_once(&mut self, checkout: &Checkout, spec: &ProbeSpec) -> Result<ProbeResult, String> {
         let copies = tempfile::tempdir_in(self.scratch()?).map_err(|e| e.to_string())?;
-        let cell = self.cell(&checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
-        let (report, result) = self.run_probe(&cell, &spec)?;
+        let cell = self.cell(checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
+        let (report, result) = self.run_probe(&cell, spec)?;
         self.tier = Some(report.tier);
-        let seen = serde_json::from_slice(&result).map_err(|_| {
+        serde_json::from_slice(&result).map_err(|_| {
             let said = report.stderr.text();
             format!(
                 "the probe did not report ({:?}) {}",
                 report.exit,
                 said.trim().lines().last().unwrap_or_default()
             )
-        })?;
-        Ok((seen, checkout.dir.to_string_lossy().into_owned()))
+        })
     }
 
     fn scratch(&self) -> Result<&Path, String> {
@@ -207,10 +234,17 @@ impl Lab {
         Ok((report, text))
     }
 
-    fn probe_spec(&self, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
+    fn probe_spec(&self, commit: &CommitId, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
         let service = &self.config.service;
         let port = service.http.then_some(PORT);
         let mut env: BTreeMap<String, String> = base_environment();
+        // What the supervisor gives every release; some services do not start without it.
+        env.insert("OTEL_SERVICE_NAME".to_owned(), service.name.clone());
+        env.insert(
+            "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
+            format!("service.version={commit}"),
+        );
+        env.insert("PRUNELLA_RELEASE".to_owned(), "sandbox".to_owned());
         env.extend(self.reproduction.env.clone());
         if let Some(port) = port {
             env.insert("PORT".to_owned(), port.to_string());
@@ -302,7 +336,11 @@ impl Lab {
         };
         let mut cell = Cell::new(&self.config, &checkout.dir, self.config.test.timeout.0);
         cell.linked.extend(checkout.linked);
-        let report = match cell.run(&command, &base_environment(), &self.cancel) {
+        let mut ran = cell.run(&command, &base_environment(), &self.cancel);
+        if ran.is_err() && !self.cancel.is_cancelled() {
+            ran = cell.run(&command, &base_environment(), &self.cancel);
+        }
+        let report = match ran {
             Ok(report) => report,
             Err(error) => return not_run(error.to_string()),
         };

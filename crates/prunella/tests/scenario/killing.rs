@@ -153,3 +153,42 @@ fn a_hang_up_leaves_everything_running() {
     assert_eq!(world.truth().service.order.len(), 1, "the commit runs already");
     world.stop();
 }
+
+#[test]
+fn a_killed_sandbox_is_tried_again() {
+    let (mut world, traffic, _) = broken();
+    world.until_event("captured");
+    // The jail is a child of the daemon that is neither the gateway nor a shim.
+    let daemon = world.daemon_pid();
+    let jail = world.eventually("an experiment runs", |_| {
+        let is_jail = |f: &process::Found| {
+            let other = [" gateway ", " shim", "git", " run "];
+            !f.command.is_empty() && !other.iter().any(|o| f.command.contains(o))
+        };
+        process::children(daemon).into_iter().find(is_jail).map(|f| f.pid)
+    });
+    process::signal(jail, libc::SIGKILL);
+    let incident = world.until_closed_as(Outcome::Healed);
+    world.until_good(&incident.branch.unwrap().1);
+    assert_eq!(traffic.stop().failed, 0);
+    world.stop();
+}
+
+/// Whatever is under way when the owner ends it: a build, a start that never gets ready.
+#[test]
+fn an_interrupt_ends_builds_and_starts_that_are_under_way() {
+    let slow = "[build]\ncommand = \"touch .building; sleep 600\"\n\n[test]";
+    let deaf = CONFIG.replace("\"/healthz\"", "\"/nowhere\"").replace("20s", "600s");
+    for (config, sign) in [(CONFIG.replace("[test]", slow), "sleep 600"), (deaf, "app.py")] {
+        let mut world = World::new();
+        begin(&mut world.repo, &config);
+        world.run();
+        world.eventually("it is under way", |w| {
+            process::of(&w.dir())
+                .iter()
+                .any(|f| f.command.contains(sign))
+                .then_some(())
+        });
+        world.stop();
+    }
+}

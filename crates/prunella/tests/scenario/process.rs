@@ -28,24 +28,32 @@ fn stat(pid: i32) -> Option<(char, i32)> {
     Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
 }
 
+/// The processes that this one has started and that still run.
+pub(crate) fn children(parent: i32) -> Vec<Found> {
+    found(|pid, _| stat(pid).is_some_and(|(_, of)| of == parent))
+}
+
 /// Every process that has this directory in its command, its environment or as its working directory, other than the
 /// test itself.
 pub(crate) fn of(dir: &Path) -> Vec<Found> {
     let marker = dir.to_string_lossy().into_owned();
+    found(|pid, command| {
+        let works_there = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+        works_there || command.contains(&marker) || read(pid, "environ").contains(&marker)
+    })
+}
+
+fn found(wanted: impl Fn(i32, &str) -> bool) -> Vec<Found> {
     let own = std::process::id().cast_signed();
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
-        .flatten()
         .filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| *pid != own)
         .filter_map(|pid| {
             let (state, parent) = stat(pid)?;
             let command = read(pid, "cmdline");
-            let works_there = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
-            let is_ours = works_there || command.contains(&marker) || read(pid, "environ").contains(&marker);
-            (is_ours && state != 'Z' && state != 'X').then_some(Found { pid, parent, command })
+            let runs = state != 'Z' && state != 'X' && wanted(pid, &command);
+            runs.then_some(Found { pid, parent, command })
         })
         .collect()
 }

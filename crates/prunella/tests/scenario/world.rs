@@ -22,7 +22,7 @@ use crate::client::{Answer, get};
 use crate::process::{self, Found};
 
 /// How long anything may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at something that has no event to wait for.
 const LOOK: Duration = Duration::from_millis(3);
 /// Lines of the daemon's output that a failure shows.
@@ -240,6 +240,10 @@ impl World {
         let new = self.runtime.block_on(journal.refresh()).expect("the ledger is whole");
         self.entries.extend(new);
         self.journal.as_ref().unwrap().world()
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// Waits for something to be true in the ledger.
