@@ -7,6 +7,7 @@
 mod exec;
 mod gateway;
 mod log_grouping;
+mod nab;
 mod report;
 
 use clap::Parser;
@@ -22,7 +23,7 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE];
+static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE];
 
 /// What a suite is told.
 struct Options {

@@ -29,7 +29,8 @@ fn rename(line: &str) -> String {
     while !rest.is_empty() {
         let run = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(run);
-        let hexadecimal = word.bytes().all(|b| b.is_ascii_hexdigit());
+        let digits = word.strip_prefix('x').unwrap_or(word);
+        let hexadecimal = digits.bytes().all(|b| b.is_ascii_hexdigit());
         let keep = word.len() < 4 || hexadecimal;
         out.extend(word.chars().map(|c| if keep { c } else { respell(c) }));
         let other = tail.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(tail.len());

@@ -5,6 +5,7 @@
 
 pub mod detect;
 pub mod diagnose;
+mod finite;
 pub mod id;
 pub mod incident;
 pub mod ledger;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::{Cause, Grade};
-use crate::id::StepId;
+use crate::id::{IncidentId, StepId};
 use crate::incident::{Incident, Mitigation, Outcome, Stage};
 use crate::policy::Policy;
 use crate::release::{ReleaseEnd, ReleaseState, ServiceState};
@@ -95,6 +95,8 @@ pub struct Surroundings<'a> {
     pub strategies: &'a [&'a str],
     /// Heals of the same cause directly before this incident.
     pub heals_in_a_row: u32,
+    /// An incident that overlaps with this one and has the same proven cause ([`crate::ledger::World::duplicate_of`]).
+    pub duplicate_of: Option<&'a IncidentId>,
 }
 
 /// Decides the next step.
@@ -106,6 +108,7 @@ pub fn next_step(incident: &Incident, around: &Surroundings<'_>) -> Step {
     mitigate(incident, around)
         .or_else(|| capture(incident, around))
         .or_else(|| diagnose(incident, around))
+        .or_else(|| leave_to_other(incident, around))
         .or_else(|| hand_over(incident, around))
         .or_else(|| find_fix(incident, around))
         .unwrap_or_else(|| release(incident, around))
@@ -179,6 +182,12 @@ fn diagnose(incident: &Incident, around: &Surroundings<'_>) -> Option<Step> {
     })
 }
 
+/// One cause is healed once, however many releases it has hurt meanwhile.
+fn leave_to_other(incident: &Incident, around: &Surroundings<'_>) -> Option<Step> {
+    let other = around.duplicate_of.filter(|_| incident.shipped.is_none())?;
+    Some(close(Outcome::Duplicate, format!("{other} has the same cause")))
+}
+
 fn hand_over(incident: &Incident, around: &Surroundings<'_>) -> Option<Step> {
     let limit = around.policy.heals_in_a_row;
     (around.heals_in_a_row >= limit && incident.shipped.is_none()).then(|| {
@@ -196,7 +205,7 @@ fn find_fix(incident: &Incident, around: &Surroundings<'_>) -> Option<Step> {
             wait("Prunella is paused")
         } else {
             close(
-                Outcome::Mitigated,
+                without_fix(incident, Outcome::NotFixed),
                 format!("autonomy is `{:?}`: no fix is made", around.policy.autonomy).to_lowercase(),
             )
         });

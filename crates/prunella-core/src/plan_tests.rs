@@ -159,6 +159,7 @@ fn step(incident: &Incident, policy: &Policy, service: &ServiceState, heals_in_a
             service,
             strategies: STRATEGIES,
             heals_in_a_row,
+            duplicate_of: None,
         },
     )
 }
@@ -448,4 +449,31 @@ proptest! {
         let text = serde_json::to_string(&incident).unwrap();
         prop_assert_eq!(serde_json::from_str::<Incident>(&text).unwrap(), incident);
     }
+}
+
+#[test]
+fn a_second_incident_of_the_same_cause_is_left_to_the_first() {
+    let other = IncidentId::parse("inc-0").unwrap();
+    let cause = Cause::Commit {
+        commit: commit('c'),
+        subject: "Break it".into(),
+        author: "Ada".into(),
+        owner: None,
+    };
+    let incident = after(&[mitigated(), captured(), diagnosed(Grade::Proven, cause)]);
+    let around = |duplicate_of| {
+        let (policy, service) = (promote(), ServiceState::default());
+        let around = Surroundings {
+            policy: &policy,
+            service: &service,
+            strategies: STRATEGIES,
+            heals_in_a_row: 0,
+            duplicate_of,
+        };
+        next_step(&incident, &around)
+    };
+    assert!(matches!(around(None), Step::Repair { .. }));
+    let why = "inc-0 has the same cause".to_owned();
+    let outcome = Outcome::Duplicate;
+    assert_eq!(around(Some(&other)), Step::Close { outcome, why });
 }

@@ -11,7 +11,6 @@
 mod glob;
 pub mod languages;
 pub mod lexical;
-pub mod normalise;
 pub mod paths;
 pub mod project;
 pub mod stacktrace;

@@ -1,6 +1,5 @@
 //! A commit made ready to run: checked out, its dependencies linked in, built.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use prunella_core::id::CommitId;
 use prunella_sandbox::{CancelToken, Network};
 
 use crate::config::Config;
-use crate::deps::{BuildLimits, CacheLimits, Deps, DepsConfig, Strategy};
+use crate::deps::{BuildLimits, CacheLimits, Deps, DepsConfig, Strategy, network};
 use crate::experiment::cell::Cell;
 use crate::git::Repo;
 use crate::home::Home;
@@ -52,8 +51,8 @@ pub enum CheckoutError {
 pub struct Checkout {
     /// Where it stands.
     pub dir: PathBuf,
-    /// Directories outside of it that it needs.
-    pub shown: Vec<PathBuf>,
+    /// Built dependencies outside of it that it has links to.
+    pub linked: Vec<PathBuf>,
 }
 
 /// Makes commits ready.
@@ -62,13 +61,25 @@ pub struct Checkouts {
     repo: Repo,
     config: Config,
     home: Home,
+    cancel: CancelToken,
 }
 
 impl Checkouts {
     /// For this repository and configuration.
     #[must_use]
     pub fn new(repo: Repo, config: Config, home: Home) -> Self {
-        Self { repo, config, home }
+        Self {
+            repo,
+            config,
+            home,
+            cancel: CancelToken::new(),
+        }
+    }
+
+    /// Builds end when this token is cancelled.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: CancelToken) -> Self {
+        Self { cancel, ..self }
     }
 
     /// The repository.
@@ -123,7 +134,7 @@ impl Checkouts {
         }
         Ok(Checkout {
             dir: dir.to_owned(),
-            shown: vec![self.home.deps()],
+            linked: self.linked(dir),
         })
     }
 
@@ -142,11 +153,27 @@ impl Checkouts {
         let deps = Deps::new(
             self.home.deps(),
             prunella_sandbox::native(),
-            base_env(),
+            base_env().into_iter().chain(network_settings()).collect(),
             CacheLimits::default(),
         );
-        deps.prepare(dir, &config, &CancelToken::new())?;
+        deps.prepare(dir, &config, &self.cancel)?;
         Ok(())
+    }
+
+    /// The entries of the dependency cache that this tree's outputs are links to.
+    fn linked(&self, dir: &Path) -> Vec<PathBuf> {
+        let Ok(cache) = self.home.deps().canonicalize() else {
+            return Vec::new();
+        };
+        let entry = |output: &String| {
+            let target = fs::read_link(dir.join(output)).ok()?;
+            let key = target.strip_prefix(&cache).ok()?.components().next()?;
+            Some(cache.join(key))
+        };
+        let mut entries: Vec<PathBuf> = self.config.build.outputs.iter().filter_map(entry).collect();
+        entries.sort();
+        entries.dedup();
+        entries
     }
 
     fn build(&self, dir: &Path) -> Result<(), CheckoutError> {
@@ -157,13 +184,15 @@ impl Checkouts {
         let mut cell = Cell::new(&self.config, dir, wall);
         cell.keeps = true;
         cell.network = Network::Host;
-        cell.shown.push(self.home.deps());
+        cell.linked = self.linked(dir);
+        let settings = network_settings();
+        cell.shown.extend(network::certificates(&settings));
         let failed = |what: String| CheckoutError::Build {
             command: command.text(),
             what,
         };
         let report = cell
-            .run(command, &BTreeMap::new(), &CancelToken::new())
+            .run(command, &settings.into_iter().collect(), &self.cancel)
             .map_err(|e| failed(e.to_string()))?;
         if report.success() {
             return Ok(());
@@ -193,6 +222,10 @@ impl Checkouts {
             let _ = fs::remove_dir_all(tree);
         }
     }
+}
+
+fn network_settings() -> Vec<(String, String)> {
+    network::settings(crate::config::passed_variable)
 }
 
 /// The release sees the repository's own file or directory at the same relative path.

@@ -38,12 +38,18 @@ pub enum Score {
     /// The decimal logarithm of an e-value, and of the value at which the claim is made. Valid at any time of looking.
     EValue {
         /// log10 of the e-value.
+        #[serde(with = "crate::finite")]
         log10: f64,
         /// log10 of the threshold.
+        #[serde(with = "crate::finite")]
         threshold_log10: f64,
     },
     /// Value over threshold of a rule without a probability.
-    Ratio(f64),
+    Ratio {
+        /// How many times the threshold.
+        #[serde(with = "crate::finite")]
+        value: f64,
+    },
 }
 
 /// Whether somebody must act now.

@@ -149,7 +149,9 @@ fn crash_loop(exit: &ProcessExit, recent: &[i64], wait_ms: u64) -> Anomaly {
     let ended = recent.len();
     Anomaly {
         onset_ms: recent[0],
-        score: Score::Ratio(ended as f64 / LOOP_EXITS as f64),
+        score: Score::Ratio {
+            value: ended as f64 / LOOP_EXITS as f64,
+        },
         evidence: vec![
             format!(
                 "Release {} ended {ended} times unexpectedly within {} s.",

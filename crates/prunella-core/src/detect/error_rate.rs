@@ -9,7 +9,8 @@
 //! the whole service; a service without any baseline with an assumed limit of 20 %. A difference below 0.2 percentage
 //! points or half of the baseline's rate is none. Never fewer than three failures; two, if the last-known-good release
 //! answered one of the failed requests well: that rules out the request itself and a shock that hits both.
-//! The last-known-good release is watched against its own past, with a wider tolerance.
+//! The last-known-good release is watched against its own past, with a wider tolerance; while it has none, with the
+//! assumed limit.
 //!
 //! *Source.* See [`super::sequential`]; the comparison of concurrent releases follows Lindon, Sanden, Shirikian, KDD 2022.
 
@@ -134,7 +135,7 @@ fn baseline(decision: &Decision, own_past: bool, verb: &str) -> String {
         Basis::Service => {
             format!("the whole service under the last-known-good release, as the route is new, {counted}")
         }
-        Basis::Assumed => "none: there is no last-known-good release yet, a limit of 20 % is assumed".to_owned(),
+        Basis::Assumed => "none: nothing is known of the service yet, a limit of 20 % is assumed".to_owned(),
     }
 }
 

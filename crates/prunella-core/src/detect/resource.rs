@@ -204,7 +204,7 @@ fn anomaly(
         route: None,
         at_ms: sample.at_ms,
         onset_ms: near.since_ms.unwrap_or(sample.at_ms),
-        score: Score::Ratio(score),
+        score: Score::Ratio { value: score },
         baseline: baseline.to_owned(),
         evidence: vec![sentence],
         fingerprint: None,

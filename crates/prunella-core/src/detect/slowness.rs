@@ -13,7 +13,7 @@ use super::stream::{Baseline, against};
 use crate::signal::LatencyHistogram;
 
 /// The baseline needs this many responses before limits can be taken from it.
-pub(super) const MIN_RESPONSES: u64 = 200;
+pub(super) const MIN_RESPONSES: u64 = 40;
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 const MARGIN: Margin = Margin {
     ratio: 1.5,

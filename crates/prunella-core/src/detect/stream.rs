@@ -12,6 +12,11 @@ pub(super) const MIN_BASELINE: f64 = 30.0;
 const WINDOWS_MS: [u64; 3] = [1_000, 10_000, 120_000];
 /// The one that is remembered as the past.
 const LONG: usize = WINDOWS_MS.len() - 1;
+/// A failure after this long without one may be the first of a burst, which gets a window of its own from the next tick
+/// on. Such windows are rare as long as all is well, so each may spend much more than one that comes by the clock.
+const QUIET_MS: i64 = 5_000;
+/// How long that window lasts.
+const BURST_MS: i64 = 10_000;
 /// Claims about one stream are repeated at most this often.
 const REPEAT_MS: u64 = 30_000;
 /// Without any baseline, more failures than this are too many. An assumption, and said to be one.
@@ -118,6 +123,43 @@ impl Window {
     }
 }
 
+/// The window that begins with a failure. It counts from the tick after that failure, so that what starts it is not
+/// evidence in it, and the restart depends on the past alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Burst {
+    window: Window,
+    began_ms: Option<i64>,
+    last_bad_ms: Option<i64>,
+}
+
+impl Burst {
+    fn tick(&mut self, at_ms: i64, counts: Counts) {
+        if self
+            .began_ms
+            .is_some_and(|began| at_ms.saturating_sub(began) > BURST_MS)
+        {
+            self.began_ms = None;
+        }
+        if self.began_ms.is_some() {
+            self.window.counts = self.window.counts.plus(counts);
+        }
+        if counts.bad() > 0.0 {
+            let quiet = self
+                .last_bad_ms
+                .is_none_or(|last| at_ms.saturating_sub(last) > QUIET_MS);
+            if quiet && self.began_ms.is_none() {
+                self.began_ms = Some(at_ms);
+                self.window = Window {
+                    number: self.window.number.saturating_add(1),
+                    onset_ms: Some(at_ms),
+                    ..Window::default()
+                };
+            }
+            self.last_bad_ms = Some(at_ms);
+        }
+    }
+}
+
 /// The state of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stream {
@@ -125,6 +167,8 @@ pub(super) struct Stream {
     pub(super) basis: Option<Basis>,
     whole: Counts,
     windows: [Window; 3],
+    #[serde(default)]
+    burst: Burst,
     open: Open,
     last_tick: Option<u64>,
     paired: Paired,
@@ -159,6 +203,7 @@ impl Stream {
         for window in &mut self.windows {
             window.counts = window.counts.plus(counts);
         }
+        self.burst.tick(at_ms, counts);
         self.last_tick = Some(tick);
         if self.reported(self.open.tick) {
             self.open = Open::default();
@@ -215,14 +260,18 @@ impl Stream {
             ..base
         };
         let for_whole = if rule.whole { 0.5 } else { 0.0 };
-        let for_windows = (1.0 - for_whole) / WINDOWS_MS.len() as f64;
+        let for_windows = (1.0 - for_whole) / (WINDOWS_MS.len() + 1) as f64;
         let mut best = None;
         if rule.whole {
             let whole = self.test(rule, for_whole, base, self.whole.plus(open), self.onset_ms, at_ms);
             self.follow(whole.ln_e);
             best = self.decided(rule, whole);
         }
-        for (window, length) in self.windows.into_iter().zip(WINDOWS_MS) {
+        let burst = self
+            .burst
+            .began_ms
+            .map(|_| (self.burst.window, BURST_MS.unsigned_abs()));
+        for (window, length) in self.windows.into_iter().zip(WINDOWS_MS).chain(burst) {
             if best.is_none() {
                 let share = for_windows * window.share();
                 let recent = self.test(rule, share, base, window.counts.plus(open), window.onset_ms, at_ms);

@@ -1,15 +1,17 @@
 //! A release against the last-known-good one, route by route, at any time: what the rate detectors share.
 //!
-//! *Method.* Each route of a release that is not the last-known-good one is a [`Stream`] with four e-processes
+//! *Method.* Each route of a release that is not the last-known-good one is a [`Stream`] with five e-processes
 //! ([`super::sequential`]) against the route's past and present under the last-known-good release: one over the whole
-//! run and three that restart, every second, every ten seconds and every two minutes, for failures that begin late. The last-known-good
-//! release itself is watched by these windows alone, against its own past.
+//! run, three that restart every second, every ten seconds and every two minutes, and one that starts with the tick
+//! after a failure which follows a quiet time, all for failures that begin late. The last-known-good release itself is
+//! watched by the windows alone, against its own past.
 //!
 //! *Multiplicity.* Alpha spending: for one release and detector, the probability of any false claim, over all routes,
-//! windows and looks, is at most α. Routes that the baseline knows share three quarters of it, half of that equally and half
-//! by traffic; the j-th unknown route gets 1 / (4 j (j+1)). Of a route's share the whole run gets one half, each length of
-//! window a sixth, and of that its j-th window 1 / (j (j+1)). For the last-known-good release the j-th route gets 1 / (j (j+1)). With shares fixed before a stream's data, the sum is at most α by Ville and the
-//! union bound, whatever the dependence between routes.
+//! windows and looks, is at most α. Routes that the baseline knows share three quarters of it, half of that equally and
+//! half by traffic; the j-th unknown route gets 1 / (4 j (j+1)). Of a route's share the whole run gets one half, each
+//! kind of window an eighth, and of that its j-th window 1 / (j (j+1)). For the last-known-good release the j-th route
+//! gets 1 / (j (j+1)). With shares fixed before a window's data, the sum is at most α by Ville and the union bound,
+//! whatever the dependence between routes.
 
 use std::collections::VecDeque;
 
@@ -217,11 +219,16 @@ impl Versus {
     fn decide_own(&mut self, s: Settings, route: &str, now: u64, at_ms: i64) -> Option<Decision> {
         let slot = self.own.slot(route, s.max_routes);
         let past = self.past.get(slot).copied().unwrap_or_default();
-        if past.n() < MIN_BASELINE {
+        let basis = if past.n() >= MIN_BASELINE {
+            Basis::Route
+        } else if self.past.iter().all(|(_, counts)| counts.n() < MIN_BASELINE) {
+            // The first release of a service is accepted before it has any past: it may be bad from its first request.
+            Basis::Assumed
+        } else {
             return None;
-        }
+        };
         let stream = self.own.entry(slot, s.max_routes);
-        stream.basis = Some(Basis::Route);
+        stream.basis = Some(basis);
         let share = *stream.share.get_or_insert_with(|| {
             self.own_tested = self.own_tested.saturating_add(1);
             let nth = f64::from(self.own_tested);

@@ -135,6 +135,7 @@ pub struct Evidence {
     /// The engine's name.
     pub engine: String,
     /// Log-odds (natural logarithm) that it adds.
+    #[serde(with = "crate::finite")]
     pub weight: f64,
     /// The reason, for people. Names in it are hostile input.
     pub sentence: String,
@@ -146,8 +147,10 @@ pub struct Suspect {
     /// Its name.
     pub commit: CommitId,
     /// The sum of the evidence, in natural log-odds.
+    #[serde(with = "crate::finite")]
     pub score: f64,
     /// From 0 to 1; all suspects and "not the code" sum to 1.
+    #[serde(with = "crate::finite")]
     pub probability: f64,
     /// What the score is made of.
     pub evidence: Vec<Evidence>,
@@ -157,8 +160,10 @@ pub struct Suspect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NotTheCode {
     /// In natural log-odds.
+    #[serde(with = "crate::finite")]
     pub score: f64,
     /// From 0 to 1.
+    #[serde(with = "crate::finite")]
     pub probability: f64,
     /// What the score is made of.
     pub evidence: Vec<Evidence>,

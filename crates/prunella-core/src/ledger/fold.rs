@@ -55,6 +55,27 @@ impl World {
             .filter(|i| i.is_open())
     }
 
+    /// An earlier incident whose cause was proven to be the same commit, and that was not over when this one was
+    /// detected: its fix is this one's.
+    #[must_use]
+    pub fn duplicate_of(&self, incident: &Incident) -> Option<&IncidentId> {
+        let proven = |i: &Incident| {
+            i.diagnosis
+                .as_ref()
+                .filter(|d| d.is_proven())
+                .and_then(|d| d.commit().cloned())
+        };
+        let commit = proven(incident)?;
+        let earlier = self.order.iter().take_while(|id| **id != incident.id);
+        earlier
+            .filter_map(|id| self.incidents.get(id))
+            .find(|other| {
+                let overlaps = other.clock.closed_ms.is_none_or(|at| at >= incident.clock.detected_ms);
+                overlaps && proven(other).as_ref() == Some(&commit)
+            })
+            .map(|other| &other.id)
+    }
+
     /// How many incidents directly before this one, with the same cause, ended in a heal.
     #[must_use]
     pub fn heals_in_a_row(&self, incident: &Incident) -> u32 {
@@ -62,7 +83,8 @@ impl World {
         let before = self.order.iter().rev().skip_while(|id| **id != incident.id).skip(1);
         let same = before
             .filter_map(|id| self.incidents.get(id))
-            .filter(|i| i.cause_key() == key);
+            .filter(|i| i.cause_key() == key)
+            .filter(|i| !matches!(i.outcome, Some((Outcome::Duplicate, _))));
         let healed = same.take_while(|i| matches!(i.outcome, Some((Outcome::Healed, _))));
         u32::try_from(healed.count()).unwrap_or(u32::MAX)
     }

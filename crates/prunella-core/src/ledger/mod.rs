@@ -65,3 +65,48 @@ pub struct Entry {
     /// What happened.
     pub event: Event,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Anomaly, AnomalyKind, Score, Severity};
+    use crate::id::ReleaseId;
+
+    /// What is appended must be readable for ever, whatever number a detector came up with.
+    #[test]
+    fn every_score_is_read_back() {
+        let numbers = [0.0, -1.5, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let scores = numbers.iter().flat_map(|&value| {
+            [
+                Score::Certain,
+                Score::Ratio { value },
+                Score::EValue {
+                    log10: value,
+                    threshold_log10: value,
+                },
+            ]
+        });
+        for score in scores {
+            let anomaly = Anomaly {
+                detector: "any".into(),
+                service: None,
+                release: ReleaseId::parse("r1").unwrap(),
+                route: None,
+                at_ms: i64::MIN,
+                onset_ms: i64::MAX,
+                score,
+                baseline: String::new(),
+                evidence: vec![],
+                fingerprint: None,
+                severity: Severity::Odd,
+                kind: AnomalyKind::Exhaustion,
+            };
+            let event = Event::Incident(IncidentEvent::Joined {
+                anomaly: Box::new(anomaly),
+            });
+            let text = serde_json::to_string(&event).unwrap();
+            let read: Event = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+    }
+}

@@ -86,6 +86,16 @@ pub fn next_release_step(
         return prepare(state, policy, ready, new.id.clone());
     }
     if let Some(canary) = state.canary() {
+        if let Some(incident) = state.failed_over.get(&canary.id) {
+            // An incident took its traffic away: it will not be judged any better without any.
+            let end = ReleaseEnd::RolledBack {
+                why: format!("incident {incident}"),
+            };
+            return ReleaseStep::End {
+                release: canary.id.clone(),
+                end,
+            };
+        }
         let ReleaseState::Canary { since_ms } = canary.state else {
             return wait(None);
         };
@@ -371,6 +381,24 @@ mod tests {
         let route = routing(&state, &Policy::default());
         assert_eq!((route.primary, route.fallback), (Some(id("r1")), None));
         check(&state, true, &fine(), i64::MAX, &ReleaseStep::Wait { until_ms: None });
+    }
+
+    #[test]
+    fn a_canary_that_lost_its_traffic_to_an_incident_ends() {
+        let incident = IncidentId::parse("inc-1").unwrap();
+        let state = with_good(&[
+            requested("r2"),
+            ReleaseEvent::CanaryStarted { release: id("r2") },
+            ReleaseEvent::FailedOver {
+                from: id("r2"),
+                incident,
+            },
+        ]);
+        assert_eq!(routing(&state, &Policy::default()).canary, None);
+        let end = ReleaseEnd::RolledBack {
+            why: "incident inc-1".into(),
+        };
+        check(&state, true, &THIN, 10, &ReleaseStep::End { release: id("r2"), end });
     }
 
     #[test]

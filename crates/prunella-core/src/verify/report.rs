@@ -95,11 +95,48 @@ pub struct SuiteRun {
 }
 
 impl SuiteRun {
+    fn better_of(self, other: &Self) -> Self {
+        let exit = if self.is_green() { self.exit } else { other.exit.clone() };
+        let passed_unnamed = self.passed_unnamed.max(other.passed_unnamed);
+        let tests = match (self.tests, &other.tests) {
+            (Some(tests), Some(others)) => Some(better_tests(tests, others, passed_unnamed.is_some())),
+            (tests, others) => tests.or_else(|| others.clone()),
+        };
+        Self {
+            exit,
+            tests,
+            passed_unnamed,
+            wall_ms: self.wall_ms + other.wall_ms,
+        }
+    }
+
     /// Whether the command said that all is well.
     #[must_use]
     pub fn is_green(&self) -> bool {
         self.exit.is_success()
     }
+}
+
+/// The better outcome of each test. A runner that does not name what passed has passed what the other run names.
+fn better_tests(
+    mut tests: BTreeMap<String, TestOutcome>,
+    others: &BTreeMap<String, TestOutcome>,
+    passes_are_unnamed: bool,
+) -> BTreeMap<String, TestOutcome> {
+    if passes_are_unnamed {
+        tests.retain(|name, _| others.contains_key(name));
+    }
+    for (name, other) in others {
+        match tests.get_mut(name) {
+            Some(outcome) if *other == TestOutcome::Passed => *outcome = TestOutcome::Passed,
+            Some(_) => {}
+            None if passes_are_unnamed => {}
+            None => {
+                tests.insert(name.clone(), *other);
+            }
+        }
+    }
+    tests
 }
 
 /// The suite before and after the candidate.
@@ -111,6 +148,20 @@ pub struct SuiteComparison {
     pub before: SuiteRun,
     /// With the candidate applied.
     pub after: SuiteRun,
+    /// Further runs with the candidate, made because the ones before them lost something: a test that passes in one of
+    /// them comes and goes, and is not lost.
+    #[serde(default)]
+    pub again: Vec<SuiteRun>,
+}
+
+impl SuiteComparison {
+    /// All runs with the candidate as one: each test as well as it came out in any of them.
+    #[must_use]
+    pub(super) fn best_after(&self) -> SuiteRun {
+        self.again
+            .iter()
+            .fold(self.after.clone(), |best, run| best.better_of(run))
+    }
 }
 
 /// Recorded healthy requests, answered by the last-known-good release and by the candidate.

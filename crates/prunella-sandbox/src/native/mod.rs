@@ -47,7 +47,13 @@ impl Native {
     }
 
     fn try_probe(&self) -> Capabilities {
-        match ask(&self.launcher, NAME, &Request::Probe, &[], &CancelToken::new()) {
+        let ask = || ask(&self.launcher, NAME, &Request::Probe, &[], &CancelToken::new());
+        // The answer is kept for as long as this process lives: a supervisor that was killed does not decide it.
+        let answer = match ask() {
+            Err(SandboxError::Supervisor(_)) => ask(),
+            answer => answer,
+        };
+        match answer {
             Ok(Answer::Capabilities(found)) => found,
             Ok(Answer::Report(_)) => Capabilities::none("supervisor", "the supervisor answered out of turn"),
             Err(error) => Capabilities::none("supervisor", error.to_string()),

@@ -42,6 +42,7 @@ impl Daemon {
             service: &world.service,
             strategies: &strategies,
             heals_in_a_row: world.heals_in_a_row(incident),
+            duplicate_of: world.duplicate_of(incident),
         };
         next_step(incident, &around)
     }
@@ -95,6 +96,7 @@ impl Daemon {
             gateway: self.traffic.as_ref().map(|t| t.socket().to_owned()),
             process: alive.map(|r| r.process.clone()),
             exceptions: self.recent.exceptions_of(failing),
+            exit: self.recent.exits.get(failing).cloned(),
             failing_root: self
                 .home
                 .releases()
@@ -296,9 +298,26 @@ impl Daemon {
         releases.values().find(|r| is_heal(&r.origin)).map(|r| r.id.clone())
     }
 
+    /// A release that came after this one and is still there: a fix of the older one would undo what it brings.
+    fn newer_than(&self, failing: &ReleaseId) -> Option<&ReleaseId> {
+        let service = &self.journal.world().service;
+        let later = service.order.iter().rev().take_while(|id| *id != failing);
+        later
+            .filter_map(|id| service.releases.get(id))
+            .find(|r| r.is_live())
+            .map(|r| &r.id)
+    }
+
     fn request_heal(&self, incident: &Incident, candidate: &str) -> Result<Option<(ReleaseId, CommitId)>, String> {
         if self.heal_of(&incident.id).is_some() {
             return Ok(None);
+        }
+        if let Some(newer) = self.newer_than(&incident.failing.release) {
+            let base = incident.failing.commit.short();
+            return Err(format!(
+                "release {newer} was asked for after the failing one, and the fix was proven on top of {base} only; \
+                 merge it into what runs now"
+            ));
         }
         let patch = steps::publish::rejudge(&self.bench(incident), candidate)?;
         let world = self.journal.world();

@@ -5,12 +5,14 @@
 //! that are appended behind the ones on which it was decided. Whatever a crash leaves in the ledger, the next start
 //! goes on from it.
 
+mod canary;
 mod effects;
 mod incidents;
 mod observe;
 mod processes;
 mod releases;
 mod start;
+mod starter;
 pub mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use prunella_core::detect::{Anomaly, CanaryComparison, Detectors, Grouper, ReleaseHistory};
+use prunella_core::detect::{Anomaly, CanaryComparison, Comparison, Detectors, Grouper, ReleaseHistory};
 use prunella_core::id::ReleaseId;
 use prunella_core::policy::Policy;
 use prunella_core::signal::Signal;
@@ -78,6 +80,8 @@ struct Daemon {
     grouper: Grouper,
     histories: BTreeMap<ReleaseId, ReleaseHistory>,
     comparison: Option<CanaryComparison>,
+    /// What the comparison found that is no incident yet.
+    worse: Option<(ReleaseId, Comparison)>,
     recent: Recent,
     unrecorded: VecDeque<Anomaly>,
     effects: JoinSet<Done>,
@@ -137,6 +141,9 @@ fn time_of_day(at_ms: i64) -> String {
 /// # Errors
 /// If the repository, the configuration, the state directory or the public address cannot be used.
 pub async fn run(options: RunOptions) -> miette::Result<ExitCode> {
+    // A limit on the size of files must be an error of the one that writes, not the end of the daemon. A handler, unlike
+    // an ignored signal, is not passed on to the service.
+    let _handler = signal(SignalKind::from_raw(libc::SIGXFSZ));
     let (signals, received) = mpsc::channel(traffic::EVENTS);
     let (mut daemon, wake) = start::start(options, signals).await?;
     let code = daemon.work(wake, received).await?;
@@ -173,6 +180,8 @@ impl Daemon {
                 Some(done) = self.effects.join_next(), if !self.effects.is_empty() => {
                     match done {
                         Ok(done) => self.finish(done).await,
+                        // What was under way when the daemon was told to stop.
+                        Err(error) if error.is_cancelled() => {}
                         Err(error) => self.reporter.say("error", &format!("an effect was lost: {error}")),
                     }
                 }
@@ -212,10 +221,15 @@ impl Daemon {
         self.cancel_steps();
         self.effects.abort_all();
         self.in_flight.clear();
+        // A process that was being stopped is stopped once more: the first attempt has just been given up.
+        for running in self.running.values_mut() {
+            running.stopping = false;
+        }
     }
 
     async fn end(&mut self) -> ExitCode {
         self.save();
+        self.stop_strays().await;
         if let Some(traffic) = &mut self.traffic {
             let _ = traffic.drain().await;
         }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use prunella_core::detect::{Anomaly, Context, Decision, Severity};
 use prunella_core::diagnose::failure::{FailureIdentity, Location};
-use prunella_core::id::{IncidentId, ReleaseId};
+use prunella_core::id::{CommitId, IncidentId, ReleaseId};
 use prunella_core::incident::{Incident, IncidentEvent, MAX_ANOMALIES, ReleaseRef};
 use prunella_core::ledger::{Event, Stream};
 use prunella_core::release::ServiceState;
-use prunella_core::signal::{Exception, ExceptionSeen, LogRecord, LogSource, ResourceLimits, ResourceSample, Signal};
+use prunella_core::signal::{
+    Exception, ExceptionSeen, LogRecord, LogSource, ProcessExit, ResourceLimits, ResourceSample, Signal,
+};
 use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 use tokio::sync::mpsc;
 
@@ -28,6 +30,8 @@ const TRACE_AFTER_MS: u64 = 50;
 #[derive(Default)]
 pub(super) struct Recent {
     pub(super) exceptions: VecDeque<(i64, ReleaseId, Exception)>,
+    /// How the process of each release last ended without being asked to.
+    pub(super) exits: BTreeMap<ReleaseId, ProcessExit>,
     pub(super) restarts: BTreeMap<ReleaseId, Restarts>,
     /// Requests and failures by release since it was first seen.
     pub(super) requests: BTreeMap<ReleaseId, (u64, u64)>,
@@ -46,7 +50,7 @@ impl Recent {
 }
 
 impl Daemon {
-    fn context(&self) -> Context {
+    pub(super) fn context(&self) -> Context {
         let service = &self.journal.world().service;
         Context {
             lkg: service.last_known_good.clone(),
@@ -83,6 +87,9 @@ impl Daemon {
                     .exceptions
                     .push_back((seen.at_ms, seen.release.clone(), seen.exception.clone()));
             }
+            Signal::ProcessExit(exit) if !exit.expected => {
+                self.recent.exits.insert(exit.release.clone(), exit.clone());
+            }
             _ => {}
         }
     }
@@ -97,27 +104,50 @@ impl Daemon {
         Ok(())
     }
 
-    async fn record(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
-        let world = self.journal.world();
-        let open = world
-            .open_incidents()
-            .find(|i| i.failing.release == anomaly.release)
-            .cloned();
-        if let Some(incident) = open {
-            return self.join(&incident, anomaly).await;
-        }
-        if !world.service.releases.contains_key(&anomaly.release) {
+    pub(super) async fn record(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
+        if !self.journal.world().service.releases.contains_key(&anomaly.release) {
             return Ok(());
         }
-        match self.grouper.decide(&anomaly, &self.context()) {
-            Decision::Open { .. } => self.open_incident(anomaly).await,
-            Decision::Join { incident } => match self.journal.world().incidents.get(&incident).cloned() {
-                Some(incident) if incident.is_open() => self.join(&incident, anomaly).await,
-                _ if anomaly.severity == Severity::Page => self.open_incident(anomaly).await,
+        let decision = self.grouper.decide(&anomaly, &self.context());
+        let world = self.journal.world();
+        let open = world.open_incidents().find(|i| i.failing.release == anomaly.release);
+        if let Some(incident) = open.cloned() {
+            return self.join(&incident, anomaly).await;
+        }
+        match decision {
+            Decision::Open { incident } => self.open_incident(incident, anomaly).await,
+            Decision::Join { incident } => match world.incidents.get(&incident).cloned() {
+                Some(open) if open.is_open() => self.join(&open, anomaly).await,
+                // The ledger could not be written when it was to be opened.
+                None if anomaly.severity == Severity::Page => self.open_incident(incident, anomaly).await,
                 _ => Ok(()),
             },
             Decision::Suppress(_) => Ok(()),
         }
+    }
+
+    /// The release to compare the failing one with: the last-known-good one, or the one before it if that one fails. A
+    /// last-known-good release that the failing commit does not build on, such as one with a fix that is not merged, says
+    /// nothing about what is in between: then the newest accepted one that it does build on.
+    fn good_for(&self, service: &ServiceState, failing: &ReleaseRef) -> Option<ReleaseRef> {
+        let good = service.good().filter(|r| r.id != failing.release);
+        let good = good.or_else(|| service.good_before(&failing.release))?;
+        let builds_on = |commit: &CommitId| {
+            *commit != failing.commit && self.repo.is_ancestor(commit, &failing.commit).unwrap_or(false)
+        };
+        let older = || {
+            let accepted = service.accepted.iter().rev().filter_map(|id| service.releases.get(id));
+            accepted.into_iter().find(|r| builds_on(&r.commit))
+        };
+        let good = if builds_on(&good.commit) {
+            good
+        } else {
+            older().unwrap_or(good)
+        };
+        (good.commit != failing.commit).then(|| ReleaseRef {
+            release: good.id.clone(),
+            commit: good.commit.clone(),
+        })
     }
 
     async fn join(&mut self, incident: &Incident, anomaly: Anomaly) -> Result<(), JournalError> {
@@ -137,7 +167,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn open_incident(&mut self, anomaly: Anomaly) -> Result<(), JournalError> {
+    async fn open_incident(&mut self, id: IncidentId, anomaly: Anomaly) -> Result<(), JournalError> {
         let service = &self.journal.world().service;
         let Some(failing) = service.releases.get(&anomaly.release) else {
             return Ok(());
@@ -146,12 +176,14 @@ impl Daemon {
             release: failing.id.clone(),
             commit: failing.commit.clone(),
         };
-        let good = good_for(service, &failing);
+        let good = self.good_for(service, &failing);
         let name = anomaly.service.clone().expect("the detectors name the service");
         let onset_ms = anomaly.onset_ms.min(anomaly.at_ms);
-        let cause = format!("{}:{}", anomaly.detector, anomaly.route.as_deref().unwrap_or("-"));
-        let id = IncidentId::derive(&name, &failing.release, &cause, onset_ms);
-        let text = anomaly.evidence.first().cloned().unwrap_or_else(|| cause.clone());
+        let text = anomaly
+            .evidence
+            .first()
+            .cloned()
+            .unwrap_or_else(|| anomaly.detector.clone());
         let event = IncidentEvent::Opened {
             service: name,
             failing,
@@ -167,16 +199,6 @@ impl Daemon {
         self.reporter.say("incident", &format!("{id}: {text}"));
         Ok(())
     }
-}
-
-/// The release to compare the failing one with: the last-known-good one, or the one before it if that one fails.
-fn good_for(service: &ServiceState, failing: &ReleaseRef) -> Option<ReleaseRef> {
-    let good = service.good().filter(|r| r.id != failing.release);
-    let good = good.or_else(|| service.good_before(&failing.release))?;
-    (good.commit != failing.commit).then(|| ReleaseRef {
-        release: good.id.clone(),
-        commit: good.commit.clone(),
-    })
 }
 
 /// Reads a process's output until it ends: log records and exceptions.

@@ -1,7 +1,7 @@
 //! The releases' processes: which should run, which do, and what to do about the difference.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use prunella_core::detect::backoff_ms;
@@ -10,6 +10,7 @@ use prunella_core::release::{Release, ReleaseState};
 use prunella_core::signal::{ProcessExit, ReadinessFailed, Signal};
 
 use super::effects::{Done, PrepareError, Started};
+use super::starter::{address, was_ready};
 use super::{Daemon, observe};
 use crate::clock;
 use crate::config::Standby;
@@ -72,16 +73,11 @@ impl Daemon {
                     let Ok(release) = ReleaseId::parse(process.state().release.clone()) else {
                         continue;
                     };
-                    let addr = process
-                        .state()
-                        .port
-                        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
                     self.reporter.say(
                         "adopted",
                         &format!("release {release}, process {}", process.pid().unwrap_or(0)),
                     );
-                    self.prepared.insert(release.clone());
-                    self.watch(&release, Started { process, addr });
+                    self.take_over(release, process);
                 }
                 Ok(Adopted::Exited(exit)) => {
                     self.saw_exit_of(&dir, &exit);
@@ -99,6 +95,29 @@ impl Daemon {
             self.reporter
                 .say("swept", &format!("{} orphaned process(es) ended", swept.killed.len()));
         }
+    }
+
+    /// Watches a process that a former daemon has started, or goes on waiting until it is ready.
+    fn take_over(&mut self, release: ReleaseId, process: Process) {
+        let known = self.journal.world().service.releases.get(&release).cloned();
+        let waits = known.filter(|r| r.is_live() && !was_ready(&process));
+        let Some(waits) = waits else {
+            self.prepared.insert(release.clone());
+            let addr = address(&process);
+            return self.watch(&release, Started { process, addr });
+        };
+        let starter = self.starter(&release, &waits.commit);
+        let first = waits.state == ReleaseState::Preparing;
+        let key = format!("{}/{release}", if first { "prepare" } else { "start" });
+        self.begin(&key.clone(), async move {
+            let result = starter.await_ready(process).await;
+            if first {
+                let result = result.map(Some);
+                Done::Prepared { key, release, result }
+            } else {
+                Done::Started { key, release, result }
+            }
+        });
     }
 
     /// An exit while no daemon was looking is a signal like any other.
@@ -301,6 +320,17 @@ impl Daemon {
                 Done::Stopped { key, release, run }
             });
         }
+    }
+
+    /// Stops what was started and never came to be watched: a release that was still getting ready.
+    pub(super) async fn stop_strays(&self) {
+        for dir in self.supervisor.runs().unwrap_or_default() {
+            if let Ok(Adopted::Running(process)) = self.supervisor.adopt(&dir).await {
+                let _ = process.stop(self.config.service.stop_grace.0).await;
+            }
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        let _ = crate::supervise::sweep_orphans(self.supervisor.run_root(), self.supervisor.instance(), &[]);
     }
 }
 

@@ -1,174 +1,21 @@
 //! Releases: prepares them, moves the traffic, judges the canary.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::time::Instant;
 
-use prunella_core::detect::{CanaryComparison, ComparisonConfig};
-use prunella_core::id::{CommitId, ReleaseId, ServiceName};
+use prunella_core::id::{CommitId, ReleaseId};
 use prunella_core::ledger::{Event, Stream};
-use prunella_core::release::{
-    CanaryVerdict, Origin, ReleaseEnd, ReleaseEvent, ReleaseState, ReleaseStep, ServiceState, next_release_step,
-    routing,
-};
-use prunella_core::signal::{RequestBatch, Role};
+use prunella_core::release::{CanaryVerdict, ReleaseEnd, ReleaseEvent, ReleaseStep, next_release_step, routing};
 
 use super::effects::{Done, PrepareError, Started};
+use super::starter::Starter;
 use super::{Daemon, traffic};
 use crate::checkout::Checkouts;
 use crate::clock;
-use crate::config::Config;
-use crate::home::Home;
 use crate::journal::JournalError;
-use crate::supervise::{
-    LogLimits, NotReady, Readiness, RunName, StartSpec, StatusExpect, Supervisor, Telemetry, base_env, free_port,
-    wait_ready,
-};
+use crate::supervise::RunName;
 
 /// Release directories that are kept beside the live ones, for a look after the fact.
 const KEPT_RELEASES: usize = 5;
-
-/// Checks out, builds and starts one release.
-#[derive(Clone)]
-pub(super) struct Starter {
-    supervisor: Supervisor,
-    checkouts: Checkouts,
-    home: Home,
-    config: Config,
-    release: ReleaseId,
-    commit: CommitId,
-    run: RunName,
-}
-
-impl Starter {
-    /// Checks out and builds.
-    pub(super) async fn prepare(&self) -> Result<PathBuf, PrepareError> {
-        let (checkouts, commit, name) = (self.checkouts.clone(), self.commit.clone(), self.release.to_string());
-        let done = tokio::task::spawn_blocking(move || checkouts.for_release(&commit, &name)).await;
-        match done {
-            Ok(Ok(checkout)) => Ok(checkout.dir),
-            Ok(Err(error)) => Err(PrepareError::Build(error.to_string())),
-            Err(error) => Err(PrepareError::Build(error.to_string())),
-        }
-    }
-
-    /// Starts the process and waits until it is ready.
-    pub(super) async fn start(&self) -> Result<Started, PrepareError> {
-        let build = |e: &dyn std::fmt::Display| PrepareError::Build(e.to_string());
-        let service = &self.config.service;
-        let began = Instant::now();
-        let mut listener = None;
-        let mut lease = None;
-        let port = if !service.http {
-            None
-        } else if service.socket_activation {
-            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| build(&e))?;
-            let port = socket.local_addr().map_err(|e| build(&e))?.port();
-            listener = Some(socket);
-            Some(port)
-        } else {
-            let free = free_port().map_err(|e| build(&e))?;
-            let port = free.port();
-            lease = Some(free);
-            Some(port)
-        };
-        let spec = StartSpec {
-            run: self.run.clone(),
-            service: ServiceName::parse(service.name.clone()).map_err(|e| build(&e))?,
-            release: self.release.clone(),
-            version: self.commit.to_string(),
-            command: service.start.line(),
-            cwd: self.home.releases().join(self.release.as_str()),
-            port,
-            listener,
-            env: self.environment(),
-            base_env: base_env(),
-            telemetry: Telemetry {
-                otlp_endpoint: self.config.telemetry.otlp_endpoint.clone(),
-            },
-            logs: LogLimits::default(),
-            grace: service.stop_grace.0,
-        };
-        let process = self.supervisor.start(spec).await.map_err(|e| build(&e))?;
-        let addr = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let timeout = self.config.ready.timeout.0;
-        let asked = addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        match wait_ready(&self.readiness()?, asked, timeout, &process).await {
-            Ok(_) => {
-                drop(lease);
-                Ok(Started { process, addr })
-            }
-            Err(not_ready) => {
-                let exit = match &not_ready {
-                    NotReady::Exited(exit) => Some(exit.clone()),
-                    _ => None,
-                };
-                let said = last_words(process.run_dir());
-                let why = if said.is_empty() {
-                    not_ready.to_string()
-                } else {
-                    format!("{not_ready}\n{said}")
-                };
-                let _ = process.stop(service.stop_grace.0).await;
-                let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let _ = std::fs::remove_dir_all(process.run_dir());
-                Err(PrepareError::NotReady { why, waited_ms, exit })
-            }
-        }
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        let service = &self.config.service;
-        let passed = service
-            .pass_env
-            .iter()
-            .filter_map(|name| Some((name.clone(), crate::config::passed_variable(name)?)));
-        passed
-            .chain(service.env.iter().map(|(k, v)| (k.clone(), v.clone())))
-            .collect()
-    }
-
-    fn readiness(&self) -> Result<Readiness, PrepareError> {
-        let ready = &self.config.ready;
-        Ok(match (&ready.path, &ready.log, self.config.service.http) {
-            (Some(path), _, _) => Readiness::Http {
-                path: path.clone(),
-                expect: StatusExpect { from: 200, to: 399 },
-            },
-            (None, Some(pattern), _) => Readiness::LogLine(
-                regex::Regex::new(pattern).map_err(|e| PrepareError::Build(format!("`ready.log`: {e}")))?,
-            ),
-            (None, None, true) => Readiness::Tcp,
-            (None, None, false) => Readiness::Settle(ready.settle.0),
-        })
-    }
-}
-
-/// The end of a process's output, for an error message.
-fn last_words(run_dir: &std::path::Path) -> String {
-    let Ok(entries) = std::fs::read_dir(run_dir) else {
-        return String::new();
-    };
-    let mut logs: Vec<PathBuf> = entries
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("std")))
-        .collect();
-    logs.sort();
-    let text: String = logs
-        .iter()
-        .filter_map(|p| std::fs::read(p).ok())
-        .map(|b| String::from_utf8_lossy(&b).into_owned())
-        .collect();
-    let lines: Vec<&str> = text.trim().lines().rev().take(12).collect();
-    lines
-        .into_iter()
-        .rev()
-        .map(|l| format!("    {l}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
 
 impl Daemon {
     /// What is needed to start this release; each call names a new run.
@@ -181,9 +28,10 @@ impl Daemon {
             }
             number += 1;
         };
+        let checkouts = Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone());
         Starter {
             supervisor: self.supervisor.clone(),
-            checkouts: Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone()),
+            checkouts: checkouts.cancelled_by(self.cancel.clone()),
             home: self.home.clone(),
             config: self.config.clone(),
             release: release.clone(),
@@ -196,7 +44,12 @@ impl Daemon {
     pub(super) async fn plan_releases(&mut self) -> Result<(), JournalError> {
         // A bound instead of a loop without one: each step changes the state, and a handful is all there is to do.
         for _ in 0..16 {
-            let step = self.next_release_step();
+            let judged = self.judge();
+            if self.claim_worse().await? {
+                // Damage first: the incident takes the traffic away before the release ends.
+                break;
+            }
+            let step = self.next_release_step(&judged);
             let event = match step {
                 ReleaseStep::Wait { .. } => break,
                 ReleaseStep::Prepare { release } => {
@@ -237,8 +90,7 @@ impl Daemon {
             .say("release", &format!("{release} ({}) {what}", commit.unwrap_or_default()));
     }
 
-    fn next_release_step(&mut self) -> ReleaseStep {
-        let judged = self.judge();
+    fn next_release_step(&self, judged: &CanaryVerdict) -> ReleaseStep {
         let exclusive = self.is_exclusive();
         let service = &self.journal.world().service;
         let ready = |release: &ReleaseId| {
@@ -248,7 +100,7 @@ impl Daemon {
                 self.running.get(release).is_some_and(|r| r.ready)
             }
         };
-        next_release_step(service, &self.policy, &ready, &judged, clock::now_ms())
+        next_release_step(service, &self.policy, &ready, judged, clock::now_ms())
     }
 
     fn start_preparing(&mut self, release: ReleaseId) {
@@ -344,7 +196,10 @@ impl Daemon {
         };
         let mut primary = wanted.primary.as_ref().and_then(up);
         let mut fallback = wanted.fallback.as_ref().and_then(up);
-        if primary.is_none() && fallback.is_some() && !self.is_exclusive() {
+        if self.is_exclusive() {
+            // One at a time: the requests wait while one gives way to the other.
+            fallback = None;
+        } else if primary.is_none() && fallback.is_some() {
             // The release that should serve has died: the good one serves until it is back.
             primary = fallback.take();
         }
@@ -391,98 +246,6 @@ impl Daemon {
             .flatten()
             .filter_map(|u| ReleaseId::parse(u.release.clone()).ok())
             .collect()
-    }
-
-    /// The release under judgement.
-    fn judged_release(&self) -> Option<ReleaseId> {
-        let service = &self.journal.world().service;
-        service
-            .canary()
-            .or_else(|| service.on_probation())
-            .map(|r| r.id.clone())
-    }
-
-    /// Feeds a batch to the comparison of the release under judgement with the good one.
-    pub(super) fn compare(&mut self, batch: &RequestBatch) {
-        let Some(release) = self.judged_release() else { return };
-        if self.comparison.as_ref().is_none_or(|c| *c.release() != release) {
-            self.comparison = Some(self.new_comparison(release.clone()));
-        }
-        let good = self.journal.world().service.last_known_good.clone();
-        let Some(comparison) = &mut self.comparison else { return };
-        if batch.release == release && batch.role != Role::Fallback {
-            comparison.canary(batch);
-        } else if Some(&batch.release) == good.as_ref() {
-            comparison.baseline(batch);
-        }
-    }
-
-    fn new_comparison(&self, release: ReleaseId) -> CanaryComparison {
-        let service = &self.journal.world().service;
-        let good = service.last_known_good.as_ref();
-        let history = good.and_then(|g| self.histories.get(g)).cloned().unwrap_or_default();
-        let config = ComparisonConfig {
-            min_requests: self.policy.canary.min_requests,
-            must_cover: self.must_cover(service, &release),
-            ..ComparisonConfig::default()
-        };
-        CanaryComparison::new(release, config, &history)
-    }
-
-    /// A release that heals must be seen on the routes that were broken.
-    fn must_cover(&self, service: &ServiceState, release: &ReleaseId) -> Vec<String> {
-        let Some(Origin::Heal { incident }) = service.releases.get(release).map(|r| &r.origin) else {
-            return Vec::new();
-        };
-        let incident = self.journal.world().incidents.get(incident);
-        let mut routes: Vec<String> = incident
-            .into_iter()
-            .flat_map(|i| &i.anomalies)
-            .filter_map(|a| a.route.clone())
-            .collect();
-        routes.sort();
-        routes.dedup();
-        routes
-    }
-
-    /// What the comparison says now.
-    fn judge(&mut self) -> CanaryVerdict {
-        let now = clock::now_ms();
-        let need = self.policy.canary.min_requests.max(1);
-        let Some(release) = self.judged_release() else {
-            return CanaryVerdict::NotEnoughData { have: 0, need };
-        };
-        if !self.config.service.http {
-            return self.judge_by_life(&release, now);
-        }
-        match &mut self.comparison {
-            Some(comparison) if *comparison.release() == release => comparison.judge(now).into(),
-            _ => CanaryVerdict::NotEnoughData { have: 0, need },
-        }
-    }
-
-    /// A service without HTTP has no requests to compare: it is not worse if it has lived through its probation.
-    fn judge_by_life(&self, release: &ReleaseId, now: i64) -> CanaryVerdict {
-        let since = match self.journal.world().service.releases.get(release).map(|r| &r.state) {
-            Some(ReleaseState::Probation { since_ms }) => *since_ms,
-            _ => now,
-        };
-        let lived = self
-            .running
-            .get(release)
-            .map_or(0, |r| now - r.process.state().started_at_ms.max(since));
-        let need = self.policy.canary.probation_ms;
-        if lived >= need {
-            CanaryVerdict::NotWorse {
-                why: format!("it ran for {} s without an incident", lived / 1000),
-            }
-        } else {
-            let count = |ms: i64| u64::try_from(ms).unwrap_or(0);
-            CanaryVerdict::NotEnoughData {
-                have: count(lived),
-                need: count(need),
-            }
-        }
     }
 
     /// Follows the gateway's events until its stream ends.

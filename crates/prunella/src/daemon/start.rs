@@ -2,9 +2,9 @@
 
 use miette::IntoDiagnostic as _;
 use prunella_core::detect::{Detectors, DetectorsSnapshot, GroupConfig, Grouper, ReleaseHistory};
-use prunella_core::id::{ReleaseId, ServiceName};
+use prunella_core::id::{CommitId, ReleaseId, ServiceName};
 use prunella_core::ledger::{Event, Stream};
-use prunella_core::release::{Origin, ReleaseEvent};
+use prunella_core::release::{Origin, ReleaseEnd, ReleaseEvent, ReleaseState};
 use prunella_core::signal::Signal;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -46,6 +46,7 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
         grouper: Grouper::new(GroupConfig::default()),
         histories: BTreeMap::new(),
         comparison: None,
+        worse: None,
         recent: Recent::default(),
         unrecorded: std::collections::VecDeque::new(),
         effects: JoinSet::new(),
@@ -68,6 +69,7 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
         _lock: lock,
     };
     daemon.restore();
+    daemon.regroup();
     daemon.adopt_processes().await;
     daemon.follow_gateway();
     daemon.first_release().await?;
@@ -127,6 +129,15 @@ impl Daemon {
         }
     }
 
+    /// The incidents that are open take further anomalies in as before.
+    fn regroup(&mut self) {
+        let context = self.context();
+        let open: Vec<_> = self.journal.world().open_incidents().cloned().collect();
+        for anomaly in open.iter().flat_map(|i| &i.anomalies) {
+            self.grouper.decide(anomaly, &context);
+        }
+    }
+
     /// Asks for the newest commit, unless it runs already or must not come back.
     async fn first_release(&mut self) -> miette::Result<()> {
         let head = self.repo.head().map_err(Problem::from)?;
@@ -152,21 +163,12 @@ impl Daemon {
         {
             return Ok(());
         }
-        for (commit, bad) in &service.bad {
-            let brings = self.repo.is_ancestor(commit, &head).unwrap_or(false);
-            let heals = bad
-                .healed_by
-                .iter()
-                .any(|by| self.repo.is_ancestor(by, &head).unwrap_or(false));
-            if brings && !heals && newest.is_some() {
-                let text = format!(
-                    "HEAD contains {}, which {} proved bad, without its fix: the release that runs stays",
-                    commit.short(),
-                    bad.incident
-                );
-                self.reporter.say("note", &text);
-                return Ok(());
-            }
+        if newest.is_some()
+            && let Some(why) = self.why_not(&head)
+        {
+            self.reporter
+                .say("note", &format!("{why}: the release that runs stays"));
+            return Ok(());
         }
         let release = service.next_id(&head);
         let event = ReleaseEvent::Requested {
@@ -179,6 +181,35 @@ impl Daemon {
             .await
             .map_err(Problem::from)?;
         Ok(())
+    }
+
+    /// Why a start must not bring this commit into production although another release runs well: only a person may.
+    fn why_not(&self, head: &CommitId) -> Option<String> {
+        let service = &self.journal.world().service;
+        let last = service
+            .order
+            .iter()
+            .rev()
+            .filter_map(|id| service.releases.get(id))
+            .find(|r| r.commit == *head);
+        if let Some((id, ReleaseState::Ended(end))) = last.map(|r| (&r.id, &r.state))
+            && !matches!(end, ReleaseEnd::Superseded)
+        {
+            return Some(format!(
+                "HEAD was release {id}, which did not stand the test; `prunella deploy` tries it once more"
+            ));
+        }
+        service.bad.iter().find_map(|(commit, bad)| {
+            let brings = self.repo.is_ancestor(commit, head).unwrap_or(false);
+            let is_healed = |by: &CommitId| self.repo.is_ancestor(by, head).unwrap_or(false);
+            (brings && !bad.healed_by.iter().any(is_healed)).then(|| {
+                format!(
+                    "HEAD contains {}, which {} proved bad, without its fix",
+                    commit.short(),
+                    bad.incident
+                )
+            })
+        })
     }
 
     fn greet(&self) {

@@ -12,6 +12,7 @@ use super::DepsConfig;
 use super::entry::{Complete, Entry};
 use super::error::DepsError;
 use super::key;
+use super::network;
 use crate::clock::now_ms;
 use crate::copy::{CopyLimits, copy_tree};
 
@@ -103,7 +104,9 @@ pub(super) fn build(
 
 fn jail(tree: &Path, config: &DepsConfig, base_env: &[(String, String)]) -> Result<JailSpec, DepsError> {
     let mut spec = JailSpec::new(config.command.resolve(None)?);
-    let base = base_env.iter().filter(|(name, _)| BASE.contains(&name.as_str()));
+    let base = base_env
+        .iter()
+        .filter(|(name, value)| BASE.contains(&name.as_str()) || network::may_pass(name, value));
     let given: BTreeMap<String, String> = base.chain(&config.env).cloned().collect();
     spec.env.extend(given);
     let path = spec.env.get("PATH").cloned().unwrap_or_default();
@@ -120,6 +123,9 @@ fn jail(tree: &Path, config: &DepsConfig, base_env: &[(String, String)]) -> Resu
     }
     spec.cwd = tree.to_owned();
     spec.mounts.push(Mount::writable(tree, tree));
+    let certificates = network::certificates(base_env);
+    spec.mounts
+        .extend(certificates.iter().map(|path| Mount::read_only(path, path)));
     spec.network = Network::Host;
     spec.limits = Limits {
         wall: config.timeout,

@@ -19,6 +19,7 @@ mod entry;
 mod error;
 mod evict;
 mod key;
+pub mod network;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -82,8 +83,8 @@ pub struct Deps<'a> {
 }
 
 impl<'a> Deps<'a> {
-    /// A cache below `root`. `base_env` is what a build sees of the caller's environment: only `PATH`, `LANG` and their
-    /// like are used of it, see [`BuildLimits`].
+    /// A cache below `root`. `base_env` is what a build sees of the caller's environment: only `PATH`, `LANG`, their like
+    /// and the [`network`]'s settings are used of it.
     #[must_use]
     pub fn new(root: PathBuf, backend: &'a dyn Backend, base_env: Vec<(String, String)>, limits: CacheLimits) -> Self {
         Self {

@@ -22,8 +22,11 @@ pub const PROBE: &str = "/opt/prunella/prunella";
 pub struct Cell {
     /// Where the tree stands, on the host and inside.
     pub tree: PathBuf,
-    /// Further directories and files that are shown read-only at their own places: dependencies, toolchains.
+    /// Directories and files of the machine that are shown read-only at their own places: toolchains, certificates.
     pub shown: Vec<PathBuf>,
+    /// Prunella's own directories that the tree links to: built dependencies. Like the tree they can be private to
+    /// their owner, so they are mounted as the tree is and not shown as the machine's.
+    pub linked: Vec<PathBuf>,
     /// Files and directories that take the place of others: (host, inside), writable, private to this run.
     pub state: Vec<(PathBuf, PathBuf)>,
     /// The limits.
@@ -51,6 +54,7 @@ impl Cell {
         Self {
             tree: tree.to_owned(),
             shown: sandbox.toolchains.clone(),
+            linked: Vec::new(),
             state: Vec::new(),
             limits,
             network: Network::Loopback,
@@ -77,6 +81,8 @@ impl Cell {
             Mount::overlay(&self.tree, &self.tree)
         };
         spec.mounts = vec![tree];
+        spec.mounts
+            .extend(self.linked.iter().map(|path| Mount::read_only(path, path)));
         spec.mounts
             .extend(self.state.iter().map(|(host, inside)| Mount::writable(host, inside)));
         let path = spec.env.get("PATH").cloned().unwrap_or_default();

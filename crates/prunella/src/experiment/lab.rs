@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prunella_core::id::CommitId;
-use prunella_core::verify::{Isolation, SuiteExit, SuiteRun, TestOutcome, Trial};
+use prunella_core::verify::{Isolation, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use prunella_lang::testreport;
 use prunella_sandbox::{CancelToken, Exit, ExtraFd, Mount, Report, Tier};
 
@@ -18,6 +18,7 @@ use super::probe_wire::{ProbeReady, ProbeRequest, ProbeResult, ProbeSpec};
 use super::reproduction::{Reproduction, Symptom};
 use crate::checkout::{Checkout, Checkouts};
 use crate::config::Config;
+use crate::copy::{CopyLimits, copy_open_file, copy_tree, open_regular};
 
 /// The port inside the sandbox; its loopback is its own, so that any will do.
 const PORT: u16 = 8000;
@@ -25,6 +26,8 @@ const PORT: u16 = 8000;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a slow request is asked in one trial.
 const LATENCY_ROUNDS: u32 = 7;
+/// How often a run is tried whose sandbox was killed or did not come up: what the machine does to us is no evidence.
+const ATTEMPTS: u32 = 2;
 /// Descriptors of the probe inside: its specification and its result.
 const SPEC_FD: i32 = 3;
 const RESULT_FD: i32 = 4;
@@ -102,6 +105,18 @@ impl Lab {
         done
     }
 
+    /// From now on any failure of the targets counts as the failure; what was tried so far is read again that way.
+    pub fn count_any_failure(&mut self) {
+        self.reproduction.any_failure = true;
+        for trial in self.known.values_mut().flatten() {
+            if let Trial::OtherFailure { seen } = trial {
+                *trial = Trial::Failed {
+                    seen: std::mem::take(seen),
+                };
+            }
+        }
+    }
+
     /// The trials of this commit's tree so far.
     #[must_use]
     pub fn known(&self, commit: &CommitId) -> Vec<Trial> {
@@ -132,26 +147,57 @@ impl Lab {
     /// If the tree cannot be made ready or the sandbox does not run it.
     pub fn probe(&mut self, commit: &CommitId, requests: Vec<ProbeRequest>) -> Result<(ProbeResult, String), String> {
         let checkout = self.checkouts.for_experiments(commit).map_err(|e| e.to_string())?;
-        self.experiments += 1;
-        let spec = self.probe_spec(&checkout.dir, requests);
+        let spec = self.probe_spec(commit, &checkout.dir, requests);
+        let mut last = String::new();
+        for _ in 0..ATTEMPTS {
+            self.experiments += 1;
+            match self.probe_once(&checkout, &spec) {
+                Ok(seen) => return Ok((seen, checkout.dir.to_string_lossy().into_owned())),
+                Err(why) => last = why,
+            }
+            if self.cancel.is_cancelled() {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    fn probe_once(&mut self, checkout: &Checkout, spec: &ProbeSpec) -> Result<ProbeResult, String> {
         let copies = tempfile::tempdir_in(self.scratch()?).map_err(|e| e.to_string())?;
-        let cell = self.cell(&checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
-        let (report, result) = self.run_probe(&cell, &spec)?;
+        let cell = self.cell(checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
+        let (report, result) = self.run_probe(&cell, spec)?;
         self.tier = Some(report.tier);
-        let seen = serde_json::from_slice(&result).map_err(|_| {
+        serde_json::from_slice(&result).map_err(|_| {
             let said = report.stderr.text();
             format!(
                 "the probe did not report ({:?}) {}",
                 report.exit,
                 said.trim().lines().last().unwrap_or_default()
             )
-        })?;
-        Ok((seen, checkout.dir.to_string_lossy().into_owned()))
+        })
     }
 
     fn scratch(&self) -> Result<&Path, String> {
         fs::create_dir_all(&self.scratch).map_err(|e| format!("{}: {e}", self.scratch.display()))?;
         Ok(&self.scratch)
+    }
+
+    /// This program as a file that can be shown in a sandbox. After an upgrade in place the running program has no name
+    /// any more; its content is still there.
+    fn own_program(&self) -> Result<PathBuf, String> {
+        if let Ok(path) = std::env::current_exe()
+            && path.is_file()
+        {
+            return Ok(path);
+        }
+        let copy = self.scratch()?.join("prunella");
+        if !copy.is_file() {
+            let half = self.scratch()?.join("prunella.half");
+            fs::copy("/proc/self/exe", &half)
+                .and_then(|_| fs::rename(&half, &copy))
+                .map_err(|e| e.to_string())?;
+        }
+        Ok(copy)
     }
 
     fn run_probe(&self, cell: &Cell, spec: &ProbeSpec) -> Result<(Report, Vec<u8>), String> {
@@ -161,7 +207,7 @@ impl Lab {
             .collect();
         let mut jail = cell.spec(&spec.argv, &spec.env);
         jail.argv = argv;
-        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let own = self.own_program()?;
         jail.mounts.push(Mount::read_only(own, PROBE));
         let mut told = memory_file("probe-spec").map_err(|e| e.to_string())?;
         let mut result = memory_file("probe-result").map_err(|e| e.to_string())?;
@@ -188,10 +234,17 @@ impl Lab {
         Ok((report, text))
     }
 
-    fn probe_spec(&self, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
+    fn probe_spec(&self, commit: &CommitId, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
         let service = &self.config.service;
         let port = service.http.then_some(PORT);
         let mut env: BTreeMap<String, String> = base_environment();
+        // What the supervisor gives every release; some services do not start without it.
+        env.insert("OTEL_SERVICE_NAME".to_owned(), service.name.clone());
+        env.insert(
+            "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
+            format!("service.version={commit}"),
+        );
+        env.insert("PRUNELLA_RELEASE".to_owned(), "sandbox".to_owned());
         env.extend(self.reproduction.env.clone());
         if let Some(port) = port {
             env.insert("PORT".to_owned(), port.to_string());
@@ -235,10 +288,10 @@ impl Lab {
     /// The cell for a checkout, with fresh copies of the state for this run.
     fn cell(&self, checkout: &Checkout, copies: &Path, wall: Duration) -> Result<Cell, String> {
         let mut cell = Cell::new(&self.config, &checkout.dir, wall);
-        cell.shown.extend(checkout.shown.iter().cloned());
+        cell.linked.extend(checkout.linked.iter().cloned());
         for (number, entry) in self.reproduction.state.iter().enumerate() {
             let copy = copies.join(number.to_string());
-            copy_tree(&self.state_dir.join(&entry.copy), &copy).map_err(|e| e.to_string())?;
+            copy_state(&self.state_dir.join(&entry.copy), &copy)?;
             let inside = if entry.place.is_absolute() {
                 entry.place.clone()
             } else {
@@ -247,6 +300,21 @@ impl Lab {
             cell.state.push((copy, inside));
         }
         Ok(cell)
+    }
+
+    /// The suite with a candidate beside the one without it. Suites have tests that come and go, and more of them on a
+    /// busy machine: what the first run lost is looked at again before it counts.
+    pub fn suites(&mut self, command: String, before: SuiteRun, commit: &CommitId) -> Option<SuiteComparison> {
+        let mut comparison = SuiteComparison {
+            command,
+            before,
+            after: self.suite(commit)?,
+            again: Vec::new(),
+        };
+        while comparison.is_worth_another_run() && !self.cancel.is_cancelled() {
+            comparison.again.push(self.suite(commit)?);
+        }
+        Some(comparison)
     }
 
     /// The repository's own suite on a commit; `None` if no test command is configured.
@@ -267,8 +335,12 @@ impl Lab {
             Err(error) => return not_run(error.to_string()),
         };
         let mut cell = Cell::new(&self.config, &checkout.dir, self.config.test.timeout.0);
-        cell.shown.extend(checkout.shown);
-        let report = match cell.run(&command, &base_environment(), &self.cancel) {
+        cell.linked.extend(checkout.linked);
+        let mut ran = cell.run(&command, &base_environment(), &self.cancel);
+        if ran.is_err() && !self.cancel.is_cancelled() {
+            ran = cell.run(&command, &base_environment(), &self.cancel);
+        }
+        let report = match ran {
             Ok(report) => report,
             Err(error) => return not_run(error.to_string()),
         };
@@ -324,20 +396,13 @@ fn memory_file(name: &str) -> std::io::Result<File> {
     )?))
 }
 
-/// Copies a file or a directory with all that is in it; links stay links.
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    let meta = fs::symlink_metadata(from)?;
-    if meta.is_symlink() {
-        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
-    }
-    if meta.is_file() {
-        fs::copy(from, to)?;
-        return Ok(());
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+/// Copies a file or a directory with all that is in it.
+fn copy_state(from: &Path, to: &Path) -> Result<(), String> {
+    if from.is_dir() {
+        copy_tree(from, to, CopyLimits::default(), &|_| false).map_err(|e| e.to_string())?;
+    } else {
+        let file = open_regular(from).map_err(|e| format!("{}: {e}", from.display()))?;
+        copy_open_file(&file, to).map_err(|e| format!("{}: {e}", to.display()))?;
     }
     Ok(())
 }

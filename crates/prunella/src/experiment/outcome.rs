@@ -15,10 +15,14 @@ use super::reproduction::{Reproduction, Symptom};
 /// route that does not exist yet does not pass.
 #[must_use]
 pub fn read(reproduction: &Reproduction, seen: &ProbeResult, root: &str, good_class: Option<u16>) -> Trial {
-    match &reproduction.symptom {
+    let trial = match &reproduction.symptom {
         Symptom::Process { .. } => process(reproduction, seen, root),
         Symptom::Request => first_failure(reproduction, seen, root, good_class),
         Symptom::Slow { threshold_us } => slow(seen, *threshold_us),
+    };
+    match trial {
+        Trial::OtherFailure { seen } if reproduction.any_failure => Trial::Failed { seen },
+        trial => trial,
     }
 }
 
@@ -56,16 +60,34 @@ fn process(reproduction: &Reproduction, seen: &ProbeResult, root: &str) -> Trial
     compare(&reproduction.identity, &identity)
 }
 
+/// A process that ended, or never came to be ready.
 fn exit_identity(seen: &ProbeResult, location: Location) -> FailureIdentity {
-    let last = seen.lines.last().map_or("", String::as_str);
-    let exit = match seen.exit {
-        Some(exit) => match (exit.code, exit.signal) {
-            (_, Some(signal)) => Exit::Signal(signal),
-            (code, None) => Exit::Code(code.unwrap_or(-1)),
-        },
-        None => Exit::TimedOut,
+    match seen.exit {
+        Some(exit) => died(location, exit.code, exit.signal),
+        None => never_ready(),
+    }
+}
+
+/// The identity of a process's end. Nothing but how it ended: its last line of output is not the same everywhere.
+#[must_use]
+pub fn died(location: Location, code: Option<i32>, signal: Option<i32>) -> FailureIdentity {
+    let exit = match (code, signal) {
+        (_, Some(signal)) => Exit::Signal(signal),
+        (code, None) => Exit::Code(code.unwrap_or(-1)),
     };
-    FailureIdentity::from_exit(location, exit, last)
+    FailureIdentity::from_exit(location, exit, "")
+}
+
+/// The identity of a process that lives and is never ready.
+#[must_use]
+pub fn never_ready() -> FailureIdentity {
+    FailureIdentity::from_exit(Location::Process, Exit::TimedOut, "it was not ready in time")
+}
+
+/// The identity of a connection that ended before its response, where nobody saw a process end.
+#[must_use]
+pub fn broke_off(location: Location) -> FailureIdentity {
+    FailureIdentity::from_exit(location, Exit::Code(-1), "the connection broke off")
 }
 
 fn first_failure(reproduction: &Reproduction, seen: &ProbeResult, root: &str, good_class: Option<u16>) -> Trial {
@@ -113,18 +135,18 @@ fn one(
             Some(exception) => FailureIdentity::from_exception(exception, location, Some(*status), &[root]),
             None => FailureIdentity::from_response(location, *status, body),
         },
-        ProbeAnswer::Broken { what } => broken(seen, lines, root, location, what),
+        ProbeAnswer::Broken { .. } => broken(seen, lines, root, location),
         ProbeAnswer::TimedOut => FailureIdentity::from_exit(location, Exit::TimedOut, "no response in time"),
     };
     compare(&reproduction.identity, &identity)
 }
 
 /// A connection that broke off: the process died, or something on the way.
-fn broken(seen: &ProbeResult, lines: &[String], root: &str, location: Location, what: &str) -> FailureIdentity {
+fn broken(seen: &ProbeResult, lines: &[String], root: &str, location: Location) -> FailureIdentity {
     match (exceptions(lines, root).last(), seen.exit) {
         (Some(exception), _) => FailureIdentity::from_exception(exception, location, None, &[root]),
         (None, Some(_)) => exit_identity(seen, location),
-        (None, None) => FailureIdentity::from_exit(location, Exit::Code(-1), what),
+        (None, None) => broke_off(location),
     }
 }
 
@@ -132,6 +154,8 @@ fn compare(expected: &FailureIdentity, identity: &FailureIdentity) -> Trial {
     let seen = format!("{}: {}", identity.location, identity.headline());
     match expected.matches(identity) {
         Match::Same => Trial::Failed { seen },
+        // Production saw no more than the end of a connection; here it is seen that the process ends.
+        _ if *expected == broke_off(expected.location.clone()) && identity.seen == Seen::Exit => Trial::Failed { seen },
         // One side saw the exception and the other only the answer: with the same route and status that is the same
         // failure; with an exception on both sides it is not.
         Match::Weaker if one_sided(expected, identity) => Trial::Failed { seen },
@@ -182,4 +206,76 @@ pub fn median_latency(seen: &ProbeResult) -> Option<u64> {
         .collect();
     all.sort_unstable();
     all.get(all.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe_wire::ProbeRequest;
+    use super::*;
+
+    fn location() -> Location {
+        Location::Route {
+            method: "GET".to_owned(),
+            template: "/docs/:id".to_owned(),
+        }
+    }
+
+    /// A request that killed the process in production.
+    fn crash(any_failure: bool) -> Reproduction {
+        Reproduction {
+            symptom: Symptom::Request,
+            any_failure,
+            identity: FailureIdentity::from_exit(location(), Exit::Code(1), "boom"),
+            exceptions: Vec::new(),
+            targets: vec![ProbeRequest {
+                method: "GET".to_owned(),
+                uri: "/docs/empty".to_owned(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            }],
+            before: Vec::new(),
+            healthy: Vec::new(),
+            state: Vec::new(),
+            env: std::collections::BTreeMap::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    fn answered(answer: ProbeAnswer) -> ProbeResult {
+        ProbeResult {
+            replies: vec![ProbeReply {
+                request: 0,
+                answer,
+                latency_us: 1,
+                lines_before: 0,
+                lines_after: 0,
+            }],
+            ..ProbeResult::default()
+        }
+    }
+
+    #[test]
+    fn a_hang_is_a_crash_only_where_any_failure_counts() {
+        let hangs = answered(ProbeAnswer::TimedOut);
+        let read = |reproduction: &Reproduction, seen: &ProbeResult| super::read(reproduction, seen, "/tree", Some(2));
+        assert!(matches!(read(&crash(false), &hangs), Trial::OtherFailure { .. }));
+        assert!(matches!(read(&crash(true), &hangs), Trial::Failed { .. }));
+        let of = |status| {
+            answered(ProbeAnswer::Response {
+                status,
+                content_type: None,
+                body: Vec::new(),
+                body_len: 0,
+            })
+        };
+        // What the good release does not answer is a failure too; what it answers is none.
+        assert!(matches!(read(&crash(false), &of(404)), Trial::OtherFailure { .. }));
+        assert!(matches!(read(&crash(true), &of(404)), Trial::Failed { .. }));
+        assert_eq!(read(&crash(true), &of(200)), Trial::Passed);
+        let broken = ProbeResult {
+            not_ready: Some("no".to_owned()),
+            ..ProbeResult::default()
+        };
+        assert!(matches!(read(&crash(true), &broken), Trial::NotRun { .. }));
+    }
 }

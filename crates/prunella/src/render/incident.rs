@@ -154,7 +154,7 @@ fn hurts(incident: &Incident) -> String {
         let sure = match anomaly.score {
             Score::Certain => "certain".to_owned(),
             Score::EValue { log10, .. } => format!("evidence 10^{log10:.1} to 1"),
-            Score::Ratio(ratio) => format!("{ratio:.1} times the limit"),
+            Score::Ratio { value } => format!("{value:.1} times the limit"),
         };
         writeln!(
             out,

@@ -6,10 +6,11 @@ use prunella_core::detect::AnomalyKind;
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
-use prunella_gateway::control::{Capture, CaptureFilter};
+use prunella_gateway::control::{Capture, CaptureFilter, is_safe_method};
 
 use super::Bench;
 use crate::daemon::traffic;
+use crate::experiment::outcome;
 use crate::experiment::probe_wire::ProbeRequest;
 use crate::experiment::reproduction::{Healthy, Reproduction, StateEntry, Symptom};
 use crate::state::{StateLimits, StateSpec, copy_state};
@@ -47,6 +48,7 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     let identity = identity(&bench, &symptom, targets.first());
     let reproduction = Reproduction {
         symptom,
+        any_failure: false,
         identity: identity.clone(),
         exceptions: bench.exceptions.iter().take(10).cloned().collect(),
         targets: targets.iter().map(request).collect(),
@@ -105,16 +107,17 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     let failing = incident.failing.release.as_str();
     let routes: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
     let is_target = |c: &&Capture| {
-        c.release.as_deref() == Some(failing)
-            && c.body.is_complete()
+        let is_its_own = c.release.as_deref() == Some(failing);
+        c.body.is_complete()
             && match symptom {
+                // Successes are sampled. Any request of a slow route will do: the sandbox measures it on both releases.
                 Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
-                _ => c.failure.is_some() && (routes.is_empty() || routes.contains(c.route.as_str())),
+                _ => is_its_own && c.failure.is_some() && (routes.is_empty() || routes.contains(c.route.as_str())),
             }
     };
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
-        candidates.sort_by_key(|c| std::cmp::Reverse(c.latency_us));
+        candidates.sort_by_key(|c| (c.release.as_deref() != Some(failing), std::cmp::Reverse(c.latency_us)));
     } else {
         candidates.sort_by_key(|c| std::cmp::Reverse(c.at_ms));
     }
@@ -135,12 +138,8 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
     let Some(first) = targets.iter().map(|t| t.order_us).min() else {
         return Vec::new();
     };
-    let changes = |c: &&Capture| {
-        !matches!(c.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
-            && c.order_us < first
-            && c.failure.is_none()
-            && c.body.is_complete()
-    };
+    let changes =
+        |c: &&Capture| !is_safe_method(&c.method) && c.order_us < first && c.failure.is_none() && c.body.is_complete();
     let mut earlier: Vec<Capture> = all.iter().filter(changes).cloned().collect();
     earlier.sort_by_key(|c| c.order_us);
     let surplus = earlier.len().saturating_sub(MAX_BEFORE);
@@ -153,7 +152,7 @@ fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
     let mut sorted: Vec<&Capture> = all
         .iter()
-        .filter(|c| c.failure.is_none() && c.method == "GET")
+        .filter(|c| c.failure.is_none() && is_safe_method(&c.method) && c.method != "HEAD" && c.body.is_complete())
         .collect();
     // What the good release has answered tells most.
     sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
@@ -289,9 +288,13 @@ fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> Failu
     }
     match commonest(&bench.exceptions, &location, &roots) {
         Some(exception) => FailureIdentity::from_exception(exception, location, status, &roots),
-        None => match target.and_then(|t| t.response.as_ref()) {
-            Some(response) => FailureIdentity::from_response(location, response.status, &response.body.bytes()),
-            None => FailureIdentity::from_exit(location, Exit::Code(-1), "the connection broke off"),
+        None => match (target.and_then(|t| t.response.as_ref()), &bench.exit) {
+            (Some(response), _) => FailureIdentity::from_response(location, response.status, &response.body.bytes()),
+            (None, Some(exit)) => outcome::died(location, exit.code, exit.signal),
+            (None, None) if target.is_none() && has(&bench.incident, &[AnomalyKind::Readiness]) => {
+                outcome::never_ready()
+            }
+            (None, None) => outcome::broke_off(location),
         },
     }
 }

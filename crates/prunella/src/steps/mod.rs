@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod diagnose;
+mod form;
 pub mod publish;
 pub mod repair;
 pub mod shrink;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 use prunella_core::id::{BlobId, CommitId};
 use prunella_core::incident::Incident;
-use prunella_core::signal::Exception;
+use prunella_core::signal::{Exception, ProcessExit};
 use prunella_sandbox::CancelToken;
 
 use crate::checkout::Checkouts;
@@ -44,6 +45,8 @@ pub struct Bench {
     pub process: Option<Process>,
     /// Exceptions that the failing release logged lately, newest first.
     pub exceptions: Vec<Exception>,
+    /// How its process last ended by itself, if that was seen.
+    pub exit: Option<ProcessExit>,
     /// Where the failing release stands, to make frames' files relative.
     pub failing_root: String,
     /// Ends the step's sandboxes.
@@ -72,7 +75,8 @@ impl Bench {
     /// # Errors
     /// If the reproduction is missing or damaged.
     pub fn lab(&self) -> Result<Lab, String> {
-        let checkouts = Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone());
+        let checkouts =
+            Checkouts::new(self.repo.clone(), self.config.clone(), self.home.clone()).cancelled_by(self.cancel.clone());
         let scratch = self.home.incidents().join(self.incident.id.as_str()).join("scratch");
         Ok(Lab::new(
             checkouts,

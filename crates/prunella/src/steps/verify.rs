@@ -100,8 +100,7 @@ fn after(lab: &mut Lab, before: &[Trial], commit: &CommitId) -> Vec<Trial> {
 fn suite(bench: &Bench, lab: &mut Lab, proposal: &Proposal) -> Option<SuiteComparison> {
     let command = bench.config.test.command.as_ref()?.text();
     let before = lab.suite(&proposal.base)?;
-    let after = lab.suite(&proposal.commit)?;
-    Some(SuiteComparison { command, before, after })
+    lab.suites(command, before, &proposal.commit)
 }
 
 /// Recorded healthy requests: what the last-known-good release answers, the candidate must answer too.

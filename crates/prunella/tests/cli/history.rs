@@ -294,6 +294,7 @@ fn report(proposal: &Proposal) -> RunReport {
             command: "pytest -q".into(),
             before: suite(900),
             after: suite(910),
+            again: Vec::new(),
         }),
         replay: None,
         wall_ms: 5_000,

@@ -1,11 +1,13 @@
 //! Dependencies built in the real jail.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use prunella::deps::{BuildLimits, CacheLimits, Deps, DepsConfig, Prepared, Strategy};
+use prunella::experiment::cell::Cell;
 use prunella::supervise::{CommandLine, base_env};
 use prunella_sandbox::{CancelToken, Launcher, Native};
 
@@ -55,7 +57,9 @@ pub(crate) async fn a_virtual_environment_works_from_every_release() {
     let config = config(command, ".venv");
     let (one, two) = (release(dir.path(), "one"), release(dir.path(), "two"));
     assert!(!prepare(&cache, &one, &config).cached);
-    assert!(prepare(&cache, &two, &config).cached);
+    let prepared = prepare(&cache, &two, &config);
+    assert!(prepared.cached);
+    works_in_an_experiment(&two, &prepared);
     fs::remove_dir_all(&one).unwrap();
     let output = Command::new(two.join(".venv/bin/tool"))
         .current_dir(&two)
@@ -67,6 +71,18 @@ pub(crate) async fn a_virtual_environment_works_from_every_release() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// The cache is private to its owner; the jail is another user where its owner is root.
+fn works_in_an_experiment(release: &Path, prepared: &Prepared) {
+    let command = |text: &str| prunella::config::Command::Shell(text.to_owned());
+    let config = prunella::config::Config::minimal("tool", command("true"));
+    let mut cell = Cell::new(&config, release, Duration::from_secs(30));
+    cell.linked.push(prepared.cache_dir.clone());
+    let report = cell
+        .run(&command(".venv/bin/tool"), &BTreeMap::new(), &CancelToken::new())
+        .unwrap();
+    assert_eq!(report.stdout.text(), "42\n", "{}", report.stderr.text());
 }
 
 const SLOW: &str =

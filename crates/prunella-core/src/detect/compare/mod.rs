@@ -114,6 +114,8 @@ pub enum Comparison {
         route: String,
         /// log10 of its e-value.
         log10_e: f64,
+        /// Whether that route is slower; otherwise it fails more.
+        slow: bool,
         /// Sentences with figures, the clearest route first.
         evidence: Vec<String>,
     },
@@ -295,7 +297,7 @@ impl CanaryComparison {
         let total = self.total();
         let musts = self.config.must_cover.len().max(1) as f64;
         let names: Vec<String> = self.routes.iter().map(|(route, _)| route.to_owned()).collect();
-        let mut found: Vec<(f64, String, String)> = Vec::new();
+        let mut found: Vec<(f64, String, bool, String)> = Vec::new();
         for route in names {
             let arms = self.routes.entry(&route, MAX_ROUTES);
             let nth = f64::from(arms.nth);
@@ -305,22 +307,21 @@ impl CanaryComparison {
                 0.5 / (nth * (nth + 1.0))
             };
             let alpha = 0.5 * self.config.alpha * share;
-            let failing = arms.failing(&total, alpha).map(|ln_e| (ln_e, arms.sentence(&route)));
-            let slow = arms.slow.as_mut().and_then(|slow| slow.decide(alpha, at_ms));
-            let slow = slow.map(|slow| (slow.ln_e, format!("{}: {}", quote(&route), slow.sentence())));
-            found.extend(
-                failing
-                    .into_iter()
-                    .chain(slow)
-                    .map(|(ln_e, sentence)| (ln_e, route.clone(), sentence)),
-            );
+            if let Some(ln_e) = arms.failing(&total, alpha) {
+                found.push((ln_e, route.clone(), false, arms.sentence(&route)));
+            }
+            if let Some(slow) = arms.slow.as_mut().and_then(|slow| slow.decide(alpha, at_ms)) {
+                let sentence = format!("{}: {}", quote(&route), slow.sentence());
+                found.push((slow.ln_e, route.clone(), true, sentence));
+            }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (ln_e, route, _) = found.first()?.clone();
-        let evidence = found.into_iter().take(8).map(|(_, _, sentence)| sentence).collect();
+        let (ln_e, route, slow, _) = found.first()?.clone();
+        let evidence = found.into_iter().take(8).map(|(_, _, _, sentence)| sentence).collect();
         Some(Comparison::Worse {
             route,
             log10_e: ln_e / std::f64::consts::LN_10,
+            slow,
             evidence,
         })
     }

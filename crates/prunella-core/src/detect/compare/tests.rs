@@ -100,10 +100,13 @@ fn worse_is_said_after_a_few_failures_and_never_after_one() {
         role: Role::Fallback,
         ..batch("lkg", "/a", 1, 1, 0)
     });
-    let Comparison::Worse { route, evidence, .. } = c.judge(0) else {
+    let Comparison::Worse {
+        route, evidence, slow, ..
+    } = c.judge(0)
+    else {
         panic!()
     };
-    assert_eq!(route, "/a");
+    assert_eq!((route.as_str(), slow), ("/a", false));
     assert!(evidence[0].contains("2 of 2 requests failed (100 %)"), "{evidence:?}");
     // What failed elsewhere as well is no difference.
     let mut shock = begin(ComparisonConfig::default(), 400);
@@ -126,10 +129,10 @@ fn slower_is_worse_too() {
     for tick in 0..20 {
         c.canary(&RequestBatch { tick, ..slow.clone() });
     }
-    let Comparison::Worse { evidence, .. } = c.judge(0) else {
+    let Comparison::Worse { evidence, slow, .. } = c.judge(0) else {
         panic!()
     };
-    assert!(evidence[0].contains("rose from"), "{evidence:?}");
+    assert!(slow && evidence[0].contains("rose from"), "{evidence:?}");
 }
 
 /// Canaries at a tenth of 200 requests/s, asked every second until decided.

@@ -1,0 +1,267 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::verify::report::ReplayComparison;
+
+fn failed() -> Trial {
+    Trial::Failed {
+        seen: "GET /x: 500".into(),
+    }
+}
+
+fn run(code: i32, tests: &[(&str, TestOutcome)]) -> SuiteRun {
+    let tests = tests
+        .iter()
+        .map(|(n, o)| ((*n).to_owned(), *o))
+        .collect::<BTreeMap<_, _>>();
+    SuiteRun {
+        exit: SuiteExit::Exited { code },
+        tests: (!tests.is_empty()).then_some(tests),
+        passed_unnamed: None,
+        wall_ms: 1,
+    }
+}
+
+fn good() -> RunReport {
+    RunReport {
+        candidate: "c".into(),
+        base: CommitId::parse("a".repeat(40)).unwrap(),
+        tree: "t".into(),
+        touched: vec!["app.py".into()],
+        protected: vec![],
+        isolation: Isolation::Full,
+        tier: "A".into(),
+        before: vec![failed(), failed()],
+        after: vec![Trial::Passed, Trial::Passed],
+        suite: Some(SuiteComparison {
+            command: "pytest".into(),
+            before: run(0, &[("a", TestOutcome::Passed)]),
+            after: run(0, &[("a", TestOutcome::Passed)]),
+            again: Vec::new(),
+        }),
+        replay: Some(ReplayComparison {
+            requests: 3,
+            regressions: vec![],
+        }),
+        wall_ms: 1,
+    }
+}
+
+fn check(change: impl FnOnce(&mut RunReport), expected: Decision) {
+    let mut report = good();
+    change(&mut report);
+    let (verdict, patch) = judge(&serde_json::to_vec(&report).unwrap()).unwrap();
+    assert_eq!(verdict.decision, expected, "{:#?}", verdict.gates);
+    assert_eq!(patch.is_some(), expected == Decision::Passed);
+}
+
+#[test]
+fn a_complete_report_passes() {
+    check(|_| {}, Decision::Passed);
+}
+
+#[test]
+fn each_gate_can_refute() {
+    check(|r| r.after[1] = failed(), Decision::Failed);
+    check(
+        |r| {
+            r.after[0] = Trial::OtherFailure {
+                seen: "GET /x: 404".into(),
+            }
+        },
+        Decision::Failed,
+    );
+    check(|r| r.protected = vec!["tests/test_app.py".into()], Decision::Failed);
+    check(|r| r.touched.clear(), Decision::Failed);
+    check(
+        |r| r.replay.as_mut().unwrap().regressions.push("GET /y".into()),
+        Decision::Failed,
+    );
+    check(
+        |r| r.suite.as_mut().unwrap().after = run(1, &[("a", TestOutcome::Failed)]),
+        Decision::Failed,
+    );
+    check(
+        |r| r.suite.as_mut().unwrap().after = run(0, &[("a", TestOutcome::Skipped)]),
+        Decision::Failed,
+    );
+    check(
+        |r| r.suite.as_mut().unwrap().after = run(0, &[("b", TestOutcome::Passed)]),
+        Decision::Failed,
+    );
+    check(
+        |r| r.suite.as_mut().unwrap().after = run(3, &[("a", TestOutcome::Passed)]),
+        Decision::Failed,
+    );
+}
+
+#[test]
+fn thin_evidence_is_inconclusive_never_passed() {
+    check(|r| r.before = vec![Trial::Passed], Decision::Inconclusive);
+    check(|r| r.before.clear(), Decision::Inconclusive);
+    check(|r| r.after.clear(), Decision::Inconclusive);
+    check(
+        |r| {
+            r.after = vec![Trial::NotRun {
+                why: "did not start".into(),
+            }]
+        },
+        Decision::Inconclusive,
+    );
+    check(|r| r.isolation = Isolation::None, Decision::Inconclusive);
+    check(
+        |r| {
+            r.suite.as_mut().unwrap().after.exit = SuiteExit::NotRun {
+                why: "no pytest".into(),
+            }
+        },
+        Decision::Inconclusive,
+    );
+}
+
+#[test]
+fn a_suite_that_was_red_is_compared_not_demanded_green() {
+    let red = [("a", TestOutcome::Passed), ("b", TestOutcome::Failed)];
+    check(
+        |r| {
+            let suite = r.suite.as_mut().unwrap();
+            (suite.before, suite.after) = (run(1, &red), run(1, &red));
+        },
+        Decision::Passed,
+    );
+    check(
+        |r| {
+            let suite = r.suite.as_mut().unwrap();
+            (suite.before, suite.after) = (run(1, &[]), run(1, &[]));
+        },
+        Decision::Inconclusive,
+    );
+}
+
+#[test]
+fn a_runner_that_names_only_failures_is_compared_by_count() {
+    let counted = |code, passed, failing: &[&str]| SuiteRun {
+        exit: SuiteExit::Exited { code },
+        tests: Some(failing.iter().map(|t| ((*t).to_owned(), TestOutcome::Failed)).collect()),
+        passed_unnamed: Some(passed),
+        wall_ms: 1,
+    };
+    let check = |before: SuiteRun, after: SuiteRun, expected| {
+        check(
+            |r| {
+                let suite = r.suite.as_mut().unwrap();
+                (suite.before, suite.after) = (before, after);
+            },
+            expected,
+        );
+    };
+    check(counted(0, 60, &[]), counted(0, 60, &[]), Decision::Passed);
+    check(counted(1, 60, &["a"]), counted(1, 60, &["a"]), Decision::Passed);
+    check(counted(1, 60, &["a"]), counted(0, 61, &[]), Decision::Passed);
+    check(counted(0, 60, &[]), counted(0, 59, &[]), Decision::Failed);
+    check(counted(1, 60, &["a"]), counted(1, 60, &["b"]), Decision::Failed);
+    check(counted(0, 60, &[]), counted(1, 60, &[]), Decision::Failed);
+    check(counted(0, 0, &[]), counted(0, 0, &[]), Decision::Inconclusive);
+}
+
+#[test]
+fn an_intermittent_failure_needs_more_passing_runs() {
+    let flaky = vec![failed(), Trial::Passed];
+    check(|r| r.before.clone_from(&flaky), Decision::Inconclusive);
+    check(
+        |r| {
+            r.before.clone_from(&flaky);
+            r.after = vec![Trial::Passed; 7];
+        },
+        Decision::Passed,
+    );
+}
+
+fn trial() -> impl Strategy<Value = Trial> {
+    prop_oneof![
+        Just(failed()),
+        Just(Trial::Passed),
+        Just(Trial::OtherFailure { seen: "x".into() }),
+        Just(Trial::NotRun { why: "x".into() })
+    ]
+}
+
+proptest! {
+    /// Whatever was measured: nothing passes in which the failure was not seen before, or was seen after.
+    #[test]
+    fn no_patch_without_a_counterfactual(
+        before in proptest::collection::vec(trial(), 0..5),
+        after in proptest::collection::vec(trial(), 0..5),
+    ) {
+        let mut report = good();
+        report.before = before.clone();
+        report.after = after.clone();
+        let (_, patch) = judge(&serde_json::to_vec(&report).unwrap()).unwrap();
+        if patch.is_some() {
+            let seen = before.iter().any(|t| matches!(t, Trial::Failed { .. }));
+            prop_assert!(seen);
+            prop_assert!(!after.is_empty());
+            prop_assert!(after.iter().all(|t| *t == Trial::Passed));
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = judge(&bytes);
+    }
+}
+
+fn comparison(before: SuiteRun, after: SuiteRun, again: Vec<SuiteRun>) -> SuiteComparison {
+    SuiteComparison {
+        command: "pytest".into(),
+        before,
+        after,
+        again,
+    }
+}
+
+#[test]
+fn a_test_that_comes_and_goes_is_not_lost() {
+    use TestOutcome::{Failed, Passed};
+    let good = run(0, &[("a", Passed), ("b", Passed)]);
+    let (no_a, no_b) = (
+        run(1, &[("a", Failed), ("b", Passed)]),
+        run(1, &[("a", Passed), ("b", Failed)]),
+    );
+    let lost = comparison(good.clone(), no_a.clone(), vec![]);
+    assert!(lost.regression().is_some() && lost.is_worth_another_run());
+    let came_back = comparison(good.clone(), no_a.clone(), vec![good.clone()]);
+    assert_eq!(came_back.regression(), None);
+    assert!(!came_back.is_worth_another_run());
+    let gate = suite(Some(&came_back));
+    assert!(gate.why.contains("some came and went in 2 runs"), "{}", gate.why);
+
+    let twice = comparison(good.clone(), no_a.clone(), vec![no_a.clone()]);
+    assert!(twice.regression().is_some() && !twice.is_worth_another_run());
+    // Each came back, but no run was green: the exit code rules, and one more run can tell.
+    let by_turns = comparison(good.clone(), no_a.clone(), vec![no_b.clone()]);
+    assert!(by_turns.regression().is_some() && by_turns.is_worth_another_run());
+    let spent = comparison(good, no_a, vec![no_b, run(1, &[("a", Failed), ("b", Failed)])]);
+    assert!(spent.regression().is_some() && !spent.is_worth_another_run());
+    // With a suite that was red before, every test has its own say.
+    let red = run(1, &[("a", Passed), ("b", Passed), ("c", Failed)]);
+    let red_no_a = run(1, &[("a", Failed), ("b", Passed), ("c", Failed)]);
+    assert_eq!(comparison(red.clone(), red_no_a, vec![red]).regression(), None);
+}
+
+#[test]
+fn a_runner_that_names_no_passes_is_merged_by_what_it_names() {
+    use TestOutcome::Failed;
+    let of = |code, named: &[(&str, TestOutcome)], passed| SuiteRun {
+        passed_unnamed: Some(passed),
+        tests: Some(named.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect()),
+        ..run(code, named)
+    };
+    let before = of(1, &[("old", Failed)], 9);
+    let first = of(1, &[("old", Failed), ("x", Failed)], 8);
+    assert!(comparison(before.clone(), first.clone(), vec![]).regression().is_some());
+    let again = vec![of(1, &[("old", Failed)], 9)];
+    assert_eq!(comparison(before.clone(), first.clone(), again).regression(), None);
+    let again = vec![of(1, &[("old", Failed), ("x", Failed)], 8)];
+    assert!(comparison(before, first, again).regression().is_some());
+}

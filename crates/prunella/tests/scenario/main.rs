@@ -1,0 +1,14 @@
+//! The whole pipeline with the real binary: real processes, real traffic on loopback, throw-away repositories. Every wait
+//! is for an event and has a deadline; whatever a test leaves behind is ended, also when it fails.
+
+mod bad_input;
+mod client;
+mod healing;
+mod killing;
+mod ladder;
+mod plain;
+mod process;
+mod service;
+mod symptoms;
+mod tampering;
+mod world;
