@@ -8,13 +8,13 @@
 //!
 //! A position behaves like a variable when it takes many values; or some, and new ones still appear (values seen once:
 //! the Good–Turing estimate of an unseen value); or numbers as well as words; or only values that were variable
-//! after the same words elsewhere. A handful of well-supported words (`started`, `stopped`) stays apart.
+//! after the same words elsewhere. The name of a field (`name=`) does not. A handful of well-supported words (`started`, `stopped`) stays apart.
 //!
 //! *Source*: the bidirectional tree of Brain (Yu et al., *Brain: Log Parsing With Bidirectional Parallel Tree*, IEEE TSC
 //! 2023) and the position cardinality of IPLoM (Makanju et al., KDD 2009).
 
 use super::hash::{HashIndex, mix};
-use super::token::{NUMBERED, VAR};
+use super::token::{NUMBERED, VAR, delimiter};
 
 /// A signature, as the grouping sees it.
 #[derive(Clone, Debug)]
@@ -114,15 +114,23 @@ impl Column {
     /// Whether it takes values as a variable does. `settled`: all lines are seen; else more may be coming.
     fn is_open(&self, constant: usize, alone: bool, settled: bool) -> bool {
         let values = self.words.len();
-        let lines: u64 = self.words.iter().map(|w| w.2).sum();
-        if self.variable > 0 {
-            // Words with numbers are half variables themselves.
-            let numbered = self.words.iter().all(|w| w.0 & NUMBERED != 0);
-            return self.merged || numbered || values >= 2 || alone && constant >= STRONG;
+        let numbered = self.words.iter().filter(|w| w.0 & NUMBERED != 0).count();
+        // Words with numbers (`node3`) are half variables themselves.
+        if self.variable > 0 && (self.merged || numbered == values || values >= 2) {
+            return true;
         }
+        if self.variable + numbered > 0 && alone && constant >= STRONG {
+            return true;
+        }
+        let lines: u64 = self.words.iter().map(|w| w.2).sum();
         let rare = self.words.iter().filter(|w| w.2 == 1).count();
         values >= MANY || alone && values >= SOME && rare > 0 && (settled || lines >= 3 * values as u64)
     }
+}
+
+/// Whether what stands at a position names a field: `name=`.
+fn is_key(row: &Row, at: usize) -> bool {
+    row.symbols.get(at + 1) == Some(&delimiter(b'='))
 }
 
 /// What the value at a position comes after: the word before it, and what stands between.
@@ -195,7 +203,10 @@ fn one_template(
         let dominated = varying.len() > 1 && column.words.first().is_some_and(|w| w.1 * 2 > set.len());
         // One word is little to hold a template together.
         let weak = constant == 1 && column.words.len() < MANY && column.variable == 0;
-        let is_open = column.is_open(constant, varying.len() == 1, settled) && !dominated && !weak;
+        let is_open = !is_key(&rows[set[0]], column.at)
+            && column.is_open(constant, varying.len() == 1, settled)
+            && !dominated
+            && !weak;
         if !is_open && !is_known(rows, set, column, vocabulary) {
             return None;
         }

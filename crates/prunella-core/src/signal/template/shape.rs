@@ -109,6 +109,22 @@ fn empty_after_equals(rest: &[u8]) -> bool {
     spaces > 0 && (spaces == rest.len() || name > 0 && rest.get(spaces + name) == Some(&b'='))
 }
 
+/// Whether an atom with a digit is all that its quotes hold: one value, whatever punctuation it has.
+pub(super) fn is_quoted_value(bytes: &[u8], start: usize, end: usize) -> bool {
+    let Some(&quote) = start.checked_sub(1).and_then(|i| bytes.get(i)) else {
+        return false;
+    };
+    let quoted = matches!(quote, b'"' | b'\'' | b'`') && bytes.get(end) == Some(&quote);
+    quoted && bytes[start..end].iter().any(u8::is_ascii_digit)
+}
+
+/// The end of the name and the beginning of the value in `name......value`: three dots at least.
+pub(super) fn leader(atom: &[u8]) -> Option<(usize, usize)> {
+    let name = atom.windows(3).position(|w| w == b"...").filter(|&n| n > 0)?;
+    let dots = atom[name..].iter().take_while(|&&b| b == b'.').count();
+    (name + dots < atom.len()).then_some((name, name + dots))
+}
+
 /// The colon at which an atom comes apart. `::` joins names.
 pub(super) fn colon(atom: &[u8]) -> Option<usize> {
     let mut at = 0;

@@ -76,6 +76,39 @@ fn names_keep_their_digits() {
     );
 }
 
+#[test]
+fn dots_and_quotes_hold_values() {
+    check(
+        &["wait state enable......0", "wait state enable...1"],
+        &["wait state enable......<*>"],
+    );
+    check(
+        &["opened 'a-17:3/x' for reading", "opened 'b9' for reading"],
+        &["opened '<*>' for reading"],
+    );
+}
+
+#[test]
+fn names_of_fields_are_not_variables() {
+    let lines: Vec<String> = NAMES
+        .iter()
+        .map(|n| format!("server property {n}=on was set"))
+        .collect();
+    assert_eq!(texts(&lines).len(), NAMES.len());
+}
+
+#[test]
+fn identifiers_of_different_kinds_are_one_variable() {
+    check(
+        &[
+            "stored block rdd_1_2 in memory",
+            "stored block shuffle_7 in memory",
+            "stored block rdd_3_4 in memory",
+        ],
+        &["stored block <*> in memory"],
+    );
+}
+
 const NAMES: [&str; 12] = [
     "ada", "bela", "chuck", "dora", "emil", "fritz", "gus", "hanna", "ida", "jo", "kim", "lea",
 ];

@@ -13,10 +13,17 @@ pub(super) const MAX_PIECES: usize = 120;
 pub(super) const MAX_LINE: usize = 2048;
 /// The symbol of a variable.
 pub(super) const VAR: u64 = 1;
+/// The symbol of the dots between a name and its value, however many.
+const LEADER: u64 = 3;
 /// The bit that tells a [`Kind::Numbered`] from a word.
 pub(super) const NUMBERED: u64 = 1 << 63;
 /// The symbol of a word or a variable in a skeleton.
 const SLOT: u64 = 2;
+
+/// The symbol of a delimiter of one byte.
+pub(super) fn delimiter(byte: u8) -> u64 {
+    0x100 + u64::from(byte)
+}
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +158,7 @@ impl Tokens {
     /// One delimiter, and the empty value that it may stand before. Returns where to go on.
     fn delimiter(&mut self, bytes: &[u8], at: usize) -> usize {
         let byte = bytes[at];
-        self.push(Kind::Delim, at, at + 1, 0x100 + u64::from(byte));
+        self.push(Kind::Delim, at, at + 1, delimiter(byte));
         if shape::empty_value(bytes, at) {
             self.variable(bytes, at + 1, at + 1);
         }
@@ -177,8 +184,17 @@ impl Tokens {
 
     /// An atom, taken apart at its colons unless it is one thing with them.
     fn parts(&mut self, bytes: &[u8], mut start: usize, end: usize) {
+        if shape::is_quoted_value(bytes, start, end) {
+            return self.variable(bytes, start, end);
+        }
         while start < end && self.pieces.len() < MAX_PIECES {
             let atom = &bytes[start..end];
+            if let Some((name, value)) = shape::leader(atom) {
+                self.parts(bytes, start, start + name);
+                self.push(Kind::Delim, start + name, start + value, LEADER);
+                start += value;
+                continue;
+            }
             let colon = shape::colon(atom);
             let Some(colon) = colon.filter(|_| !shape::whole(atom)) else {
                 return self.classify(bytes, start, end);
@@ -187,7 +203,7 @@ impl Tokens {
                 self.classify(bytes, start, start + colon);
             }
             start += colon;
-            self.push(Kind::Delim, start, start + 1, 0x100 + u64::from(b':'));
+            self.push(Kind::Delim, start, start + 1, delimiter(b':'));
             start += 1;
         }
     }
