@@ -4,9 +4,13 @@
 //! one object: `{"suite", "commit", "machine", "cases", "figures": {name: number}, "per_case": [...]}`.
 //! Exit code 0: measured; 1: could not be measured; 2: wrong arguments.
 
+mod data;
 mod exec;
 mod gateway;
+mod log_grouping;
+mod nab;
 mod report;
+mod root_cause_bench;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -21,15 +25,11 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE];
+static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
 
 /// What a suite is told.
 struct Options {
     /// Cases to use instead of the suite's own.
-    #[allow(
-        dead_code,
-        reason = "for suites over data sets; the gateway suite makes its own load"
-    )]
     data: Option<PathBuf>,
 }
 

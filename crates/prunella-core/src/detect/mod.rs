@@ -17,6 +17,7 @@ mod readiness;
 mod registry;
 mod resource;
 pub mod sequential;
+pub mod series;
 mod slowness;
 mod special;
 mod stream;

@@ -102,6 +102,18 @@ pub(super) fn closure(needs: &BTreeMap<GroupId, BTreeSet<GroupId>>, start: &BTre
 /// and nothing couples through them.
 #[must_use]
 pub fn couple(diff: &CommitDiff, facts: &BTreeMap<HunkId, HunkFacts>, left_alone: &BTreeSet<HunkId>) -> Coupling {
+    couple_with(diff, facts, left_alone, &BTreeSet::new())
+}
+
+/// As [`couple`], for a commit that also changes what decides its dependencies: the hunks of its manifests and lock
+/// files are one group. Half of them names versions that do not fit each other, which no installer takes.
+#[must_use]
+pub fn couple_with(
+    diff: &CommitDiff,
+    facts: &BTreeMap<HunkId, HunkFacts>,
+    left_alone: &BTreeSet<HunkId>,
+    dependencies: &BTreeSet<HunkId>,
+) -> Coupling {
     let hunks: Vec<HunkId> = diff.hunk_ids().filter(|id| !left_alone.contains(id)).collect();
     let facts: Vec<HunkFacts> = hunks
         .iter()
@@ -113,6 +125,12 @@ pub fn couple(diff: &CommitDiff, facts: &BTreeMap<HunkId, HunkFacts>, left_alone
     definitions_and_uses(&hunks, &facts, &mut graph);
     moved_names(&facts, &mut graph);
     moved_lines(diff, &hunks, &mut graph);
+    let together: Vec<usize> = (0..hunks.len())
+        .filter(|at| dependencies.contains(&hunks[*at]))
+        .collect();
+    for pair in together.windows(2) {
+        graph.both(pair[0], pair[1], "they decide together which dependencies are built");
+    }
     graph.condense(&hunks)
 }
 

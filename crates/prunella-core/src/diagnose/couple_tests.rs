@@ -186,3 +186,17 @@ fn groups_part_the_hunks_and_needs_have_no_cycle() {
         }
     }
 }
+
+#[test]
+fn manifests_and_lock_files_go_together() {
+    let (diff, facts) = facts(&["+use a", "", "+use b", "", ""]);
+    let id = |file| HunkId { file, hunk: 0 };
+    let left_alone = BTreeSet::from([id(4)]);
+    let decide = BTreeSet::from([id(1), id(3), id(4)]);
+    let coupling = couple_with(&diff, &facts, &left_alone, &decide);
+    assert_eq!(shape(&coupling), (vec![vec![0], vec![1, 3], vec![2]], vec![]));
+    assert_eq!(
+        coupling.groups[1].why,
+        ["they decide together which dependencies are built"]
+    );
+}

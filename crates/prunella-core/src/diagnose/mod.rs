@@ -6,6 +6,7 @@
 
 mod binary_patch;
 pub mod bisect;
+pub mod bundle;
 pub mod couple;
 pub mod ddmin;
 mod diagnosis;

@@ -209,8 +209,18 @@ impl CaptureFilter {
     }
 }
 
+/// Whether the IANA HTTP Method Registry calls a method safe (RFC 9110 §9.2.1): it asks for nothing to be changed.
+/// Beside the methods of HTTP itself those are WebDAV's reading ones (RFC 3253, 4918, 5323) and QUERY.
+#[must_use]
+pub fn is_safe_method(method: &str) -> bool {
+    matches!(
+        method,
+        "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH" | "QUERY"
+    )
+}
+
 pub(crate) fn is_state_changing(method: &str) -> bool {
-    !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    !is_safe_method(method)
 }
 
 /// Captures, oldest first.

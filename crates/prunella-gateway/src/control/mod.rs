@@ -12,7 +12,7 @@ mod config;
 mod fd;
 mod stats;
 
-pub use capture::{Body, Capture, CaptureFilter, CaptureId, CapturedResponse, Captures};
+pub use capture::{Body, Capture, CaptureFilter, CaptureId, CapturedResponse, Captures, is_safe_method};
 pub use client::{Client, ClientError, Events};
 pub use config::{
     Canary, CaptureConfig, ConfigError, ForwardedPolicy, Limits, Protocol, RouteConfig, Stickiness, Timeouts, Upstream,

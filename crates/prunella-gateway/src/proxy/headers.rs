@@ -4,7 +4,7 @@
 //! (request target and Host); RFC 9113 §8.2.2 (connection-specific fields in HTTP/2).
 
 use super::reply::Refusal;
-use crate::control::ForwardedPolicy;
+use crate::control::{ForwardedPolicy, is_safe_method};
 use http::header::{
     CONNECTION, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -44,10 +44,7 @@ impl RequestHead {
     }
 
     pub(crate) fn is_safe(&self) -> bool {
-        matches!(
-            self.method,
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-        )
+        is_safe_method(self.method.as_str())
     }
 
     /// RFC 9110 §9.2.2.

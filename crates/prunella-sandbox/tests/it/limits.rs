@@ -49,11 +49,14 @@ fn a_fork_bomb_is_bounded_and_ended() {
             "{name}: {:?}",
             report.exit
         );
-        assert!(
-            report.processes_killed_at_end <= 32,
-            "{name}: {}",
-            report.processes_killed_at_end
-        );
+        // Without a namespace to end at once, those that are forked between two rounds of killing count too.
+        let bound = if report.tier == prunella_sandbox::Tier::C {
+            256
+        } else {
+            32
+        };
+        let killed = report.processes_killed_at_end;
+        assert!(killed <= bound, "{name}: {killed}");
         assert_eq!(marked(&marker), [] as [u32; 0], "{name}");
     }
 }

@@ -105,6 +105,18 @@ impl Lab {
         done
     }
 
+    /// From now on any failure of the targets counts as the failure; what was tried so far is read again that way.
+    pub fn count_any_failure(&mut self) {
+        self.reproduction.any_failure = true;
+        for trial in self.known.values_mut().flatten() {
+            if let Trial::OtherFailure { seen } = trial {
+                *trial = Trial::Failed {
+                    seen: std::mem::take(seen),
+                };
+            }
+        }
+    }
+
     /// The trials of this commit's tree so far.
     #[must_use]
     pub fn known(&self, commit: &CommitId) -> Vec<Trial> {

@@ -15,10 +15,14 @@ use super::reproduction::{Reproduction, Symptom};
 /// route that does not exist yet does not pass.
 #[must_use]
 pub fn read(reproduction: &Reproduction, seen: &ProbeResult, root: &str, good_class: Option<u16>) -> Trial {
-    match &reproduction.symptom {
+    let trial = match &reproduction.symptom {
         Symptom::Process { .. } => process(reproduction, seen, root),
         Symptom::Request => first_failure(reproduction, seen, root, good_class),
         Symptom::Slow { threshold_us } => slow(seen, *threshold_us),
+    };
+    match trial {
+        Trial::OtherFailure { seen } if reproduction.any_failure => Trial::Failed { seen },
+        trial => trial,
     }
 }
 
@@ -202,4 +206,76 @@ pub fn median_latency(seen: &ProbeResult) -> Option<u64> {
         .collect();
     all.sort_unstable();
     all.get(all.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe_wire::ProbeRequest;
+    use super::*;
+
+    fn location() -> Location {
+        Location::Route {
+            method: "GET".to_owned(),
+            template: "/docs/:id".to_owned(),
+        }
+    }
+
+    /// A request that killed the process in production.
+    fn crash(any_failure: bool) -> Reproduction {
+        Reproduction {
+            symptom: Symptom::Request,
+            any_failure,
+            identity: FailureIdentity::from_exit(location(), Exit::Code(1), "boom"),
+            exceptions: Vec::new(),
+            targets: vec![ProbeRequest {
+                method: "GET".to_owned(),
+                uri: "/docs/empty".to_owned(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            }],
+            before: Vec::new(),
+            healthy: Vec::new(),
+            state: Vec::new(),
+            env: std::collections::BTreeMap::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    fn answered(answer: ProbeAnswer) -> ProbeResult {
+        ProbeResult {
+            replies: vec![ProbeReply {
+                request: 0,
+                answer,
+                latency_us: 1,
+                lines_before: 0,
+                lines_after: 0,
+            }],
+            ..ProbeResult::default()
+        }
+    }
+
+    #[test]
+    fn a_hang_is_a_crash_only_where_any_failure_counts() {
+        let hangs = answered(ProbeAnswer::TimedOut);
+        let read = |reproduction: &Reproduction, seen: &ProbeResult| super::read(reproduction, seen, "/tree", Some(2));
+        assert!(matches!(read(&crash(false), &hangs), Trial::OtherFailure { .. }));
+        assert!(matches!(read(&crash(true), &hangs), Trial::Failed { .. }));
+        let of = |status| {
+            answered(ProbeAnswer::Response {
+                status,
+                content_type: None,
+                body: Vec::new(),
+                body_len: 0,
+            })
+        };
+        // What the good release does not answer is a failure too; what it answers is none.
+        assert!(matches!(read(&crash(false), &of(404)), Trial::OtherFailure { .. }));
+        assert!(matches!(read(&crash(true), &of(404)), Trial::Failed { .. }));
+        assert_eq!(read(&crash(true), &of(200)), Trial::Passed);
+        let broken = ProbeResult {
+            not_ready: Some("no".to_owned()),
+            ..ProbeResult::default()
+        };
+        assert!(matches!(read(&crash(true), &broken), Trial::NotRun { .. }));
+    }
 }

@@ -25,11 +25,11 @@ use super::probe_wire::{
 };
 
 /// How long the output must be still after a failed answer before the next request is sent, so that a stack trace can
-/// How long a process may take to end after a connection broke off, to be seen as the reason.
-const DYING_AT_MOST: Duration = Duration::from_secs(2);
 /// be told to belong to its request; and the longest wait for it.
 const STILL: Duration = Duration::from_millis(15);
 const STILL_AT_MOST: Duration = Duration::from_millis(300);
+/// How long a process may take to end after a connection broke off, to be seen as the reason.
+const DYING_AT_MOST: Duration = Duration::from_secs(2);
 /// Between two looks at whether the service is ready.
 const READY_EVERY: Duration = Duration::from_millis(10);
 

@@ -52,6 +52,9 @@ pub struct Healthy {
 pub struct Reproduction {
     /// What a trial has to show.
     pub symptom: Symptom,
+    /// Whether any failure of the targets counts, because the failure changes its form along the history.
+    #[serde(default)]
+    pub any_failure: bool,
     /// The failure as production showed it.
     pub identity: FailureIdentity,
     /// The exceptions that production logged with it.

@@ -6,7 +6,7 @@ use prunella_core::detect::AnomalyKind;
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
-use prunella_gateway::control::{Capture, CaptureFilter, FailureKind, TransportError};
+use prunella_gateway::control::{Capture, CaptureFilter, FailureKind, TransportError, is_safe_method};
 
 use super::Bench;
 use crate::daemon::traffic;
@@ -50,6 +50,7 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     let identity = identity(&bench, &symptom, targets.first());
     let reproduction = Reproduction {
         symptom,
+        any_failure: false,
         identity: identity.clone(),
         exceptions: bench.exceptions.iter().take(10).cloned().collect(),
         targets: targets.iter().map(request).collect(),
@@ -109,17 +110,22 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     let routes: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
     let died = process_died(incident);
     let is_target = |c: &&Capture| {
-        c.release.as_deref() == Some(failing)
-            && c.body.is_complete()
+        let is_its_own = c.release.as_deref() == Some(failing);
+        c.body.is_complete()
             && match symptom {
+                // Successes are sampled. Any request of a slow route will do: the sandbox measures it on both releases.
                 Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
                 // The requests that a process takes along when it dies are on any route.
-                _ => c.failure.is_some() && (died || routes.is_empty() || routes.contains(c.route.as_str())),
+                _ => {
+                    is_its_own
+                        && c.failure.is_some()
+                        && (died || routes.is_empty() || routes.contains(c.route.as_str()))
+                }
             }
     };
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
-        candidates.sort_by_key(|c| std::cmp::Reverse(c.latency_us));
+        candidates.sort_by_key(|c| (c.release.as_deref() != Some(failing), std::cmp::Reverse(c.latency_us)));
     } else if died {
         // The one that killed it is the oldest that reached it; those after it found nobody.
         candidates.sort_by_key(|c| (!reached(c), c.order_us));
@@ -154,12 +160,8 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
     let Some(first) = targets.iter().map(|t| t.order_us).min() else {
         return Vec::new();
     };
-    let changes = |c: &&Capture| {
-        !matches!(c.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
-            && c.order_us < first
-            && c.failure.is_none()
-            && c.body.is_complete()
-    };
+    let changes =
+        |c: &&Capture| !is_safe_method(&c.method) && c.order_us < first && c.failure.is_none() && c.body.is_complete();
     let mut earlier: Vec<Capture> = all.iter().filter(changes).cloned().collect();
     earlier.sort_by_key(|c| c.order_us);
     let surplus = earlier.len().saturating_sub(MAX_BEFORE);
@@ -172,7 +174,7 @@ fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
     let mut sorted: Vec<&Capture> = all
         .iter()
-        .filter(|c| c.failure.is_none() && c.method == "GET")
+        .filter(|c| c.failure.is_none() && is_safe_method(&c.method) && c.method != "HEAD" && c.body.is_complete())
         .collect();
     // What the good release has answered tells most.
     sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));

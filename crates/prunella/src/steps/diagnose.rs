@@ -14,6 +14,7 @@ use prunella_core::incident::{IncidentEvent, ReleaseRef};
 use prunella_core::verify::Trial;
 
 use super::Bench;
+use super::form;
 use crate::diffs;
 use crate::experiment::lab::Lab;
 use crate::experiment::outcome;
@@ -288,6 +289,26 @@ impl Work<'_> {
         range: &[CommitInfo],
         ranking: &Ranking,
     ) -> Result<Vec<IncidentEvent>, String> {
+        let mut end = self.find(good, range, ranking)?;
+        if form::may_have_changed(&self.lab, &end, range, good) {
+            self.lab.count_any_failure();
+            match self.find(good, range, ranking)? {
+                found @ Search::Guilty { .. } => end = found,
+                _ => self.lab.reproduction.any_failure = false,
+            }
+        }
+        match end {
+            Search::Guilty {
+                commit,
+                passing_parents,
+                ..
+            } => self.guilty(range, &commit, &passing_parents),
+            other => self.without_a_culprit(other, ranking),
+        }
+    }
+
+    /// Searches the range until there is a culprit or an end without one.
+    fn find(&mut self, good: &ReleaseRef, range: &[CommitInfo], ranking: &Ranking) -> Result<Search, String> {
         let priors: BTreeMap<&CommitId, f64> = ranking.suspects.iter().map(|s| (&s.commit, s.probability)).collect();
         let nodes: Vec<Node> = range
             .iter()
@@ -298,38 +319,19 @@ impl Work<'_> {
                 cost: 1.0,
             })
             .collect();
-        let budget = self.bench.config.heal.experiments;
         let config = bisect::Config {
-            budget,
+            budget: self.bench.config.heal.experiments,
             ..bisect::Config::default()
         };
-        let mut search = Bisection::new(
-            &nodes,
-            &BTreeSet::from([good.commit.clone()]),
-            self.bench.head(),
-            config,
-        )
-        .map_err(|e| e.to_string())?;
+        let known_good = BTreeSet::from([good.commit.clone()]);
+        let mut search = Bisection::new(&nodes, &known_good, self.bench.head(), config).map_err(|e| e.to_string())?;
         loop {
             match search.next() {
                 Search::Test { commit, runs } if !self.is_over() => {
                     let outcome = self.test(&commit, runs);
                     search.record(commit, outcome);
                 }
-                Search::Test { .. } => {
-                    return self.end(
-                        Grade::Inconclusive {
-                            why: "the budget is spent".into(),
-                        },
-                        Cause::Unknown,
-                    );
-                }
-                Search::Guilty {
-                    commit,
-                    passing_parents,
-                    ..
-                } => return self.guilty(range, &commit, &passing_parents),
-                other => return self.without_a_culprit(other, ranking),
+                end => return Ok(end),
             }
         }
     }
@@ -364,7 +366,8 @@ impl Work<'_> {
                 )
             }
             Search::Exhausted { .. } => "the budget of experiments is spent".to_owned(),
-            Search::Test { .. } | Search::Guilty { .. } => "the search ended early".to_owned(),
+            Search::Test { .. } => "the budget is spent".to_owned(),
+            Search::Guilty { .. } => "the search ended early".to_owned(),
         };
         self.end(Grade::Inconclusive { why }, Cause::Unknown)
     }
@@ -410,10 +413,34 @@ impl Work<'_> {
                 .not_looked_at
                 .push("whether fewer hunks would do: the budget ended the search".into());
         }
-        let cause = self.cause(commit);
-        self.parts.grade = Grade::Proven;
-        self.parts.cause = cause;
+        self.parts.cause = self.cause(commit);
+        self.parts.grade = if self.lab.reproduction.any_failure {
+            self.confirmed_at_head(commit, &diff, &shrunk)
+        } else {
+            Grade::Proven
+        };
         self.finish(Some(shrunk))
+    }
+
+    /// A culprit that shows the failure in another form is one only if today's failure goes away without its change.
+    fn confirmed_at_head(&mut self, commit: &CommitId, diff: &CommitDiff, shrunk: &Shrunk) -> Grade {
+        let note = "the failure changes its form along the history: any failure of the recorded requests counted";
+        self.parts.not_looked_at.push(note.to_owned());
+        let tried = form::head_without(self.bench, diff, shrunk);
+        if let Ok(without) = &tried {
+            let head = self.bench.head().short().to_owned();
+            self.row(Side::Without, format!("{head} without {}", commit.short()), without);
+        }
+        let why = match tried {
+            Ok(without) if as_outcome(&self.lab.known(&without)) == bisect::Outcome::Passes => return Grade::Proven,
+            Ok(_) => "the newest commit fails without it too".to_owned(),
+            Err(why) => why,
+        };
+        self.parts.not_looked_at.push(format!(
+            "whether {} causes today's form of the failure: {why}",
+            commit.short()
+        ));
+        Grade::Likely { probability: 0.5 }
     }
 
     fn known(&mut self, commit: &CommitId) -> Vec<Trial> {

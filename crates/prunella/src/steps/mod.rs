@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod diagnose;
+mod form;
 pub mod publish;
 pub mod repair;
 pub mod shrink;

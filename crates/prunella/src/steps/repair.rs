@@ -81,7 +81,10 @@ pub fn shrunk(bench: &Bench) -> Result<Shrunk, String> {
 }
 
 /// The files of the newest commit that the guilty one touched.
-fn head_files(bench: &Bench, diff: &prunella_core::diagnose::hunks::CommitDiff) -> Result<HeadFiles, String> {
+pub(super) fn head_files(
+    bench: &Bench,
+    diff: &prunella_core::diagnose::hunks::CommitDiff,
+) -> Result<HeadFiles, String> {
     let mut files = HeadFiles::new();
     let states = diff
         .files()

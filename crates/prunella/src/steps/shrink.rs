@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use prunella_core::diagnose::couple::{Coupling, GroupId, HunkFacts, couple};
+use prunella_core::diagnose::couple::{Coupling, GroupId, HunkFacts, couple_with};
 use prunella_core::diagnose::ddmin::{Outcome, Shrink, Step};
-use prunella_core::diagnose::hunks::{CommitDiff, Hunk, HunkId, written};
+use prunella_core::diagnose::hunks::{self, CommitDiff, Hunk, HunkId, written};
 use prunella_core::diagnose::{CounterfactualRow, RowOutcome, Side};
 use prunella_core::id::CommitId;
 use prunella_core::repair::guard;
@@ -64,6 +64,7 @@ pub fn run(
         diff,
         deadline,
         facts: facts(diff),
+        dependencies: dependencies(diff, &bench.config.build.lockfiles),
         suite_before: None,
         attempts: Vec::new(),
     };
@@ -93,6 +94,8 @@ struct Search<'a> {
     diff: &'a CommitDiff,
     deadline: Instant,
     facts: BTreeMap<HunkId, HunkFacts>,
+    /// Hunks of the files that decide the dependencies: one unit, and dear to try, for each try builds them anew.
+    dependencies: BTreeSet<HunkId>,
     suite_before: Option<Option<SuiteRun>>,
     attempts: Vec<(usize, String)>,
 }
@@ -120,7 +123,11 @@ impl Search<'_> {
 
     /// Hunks that no other hunk needs and that need no other, one at a time.
     fn alone(&mut self, allowed: &[HunkId], places: &BTreeSet<(String, u32)>) -> Option<Found> {
-        let mut single: Vec<HunkId> = allowed.iter().filter(|id| self.stands_alone(**id)).copied().collect();
+        let mut single: Vec<HunkId> = allowed
+            .iter()
+            .filter(|id| !self.dependencies.contains(id) && self.stands_alone(**id))
+            .copied()
+            .collect();
         single.sort_by(|a, b| suspicion(self.diff, *b, places).total_cmp(&suspicion(self.diff, *a, places)));
         for id in single.into_iter().take(MAX_ALONE) {
             if self.is_over() {
@@ -152,7 +159,7 @@ impl Search<'_> {
 
     /// Delta debugging over the coupled groups.
     fn coupled(&mut self, left_alone: &BTreeSet<HunkId>, places: &BTreeSet<(String, u32)>) -> (Option<Found>, bool) {
-        let coupling = couple(self.diff, &self.facts, left_alone);
+        let coupling = couple_with(self.diff, &self.facts, left_alone, &self.dependencies);
         let weights = weights(self.diff, &coupling, places);
         let left = self.bench.config.heal.experiments.saturating_sub(self.lab.experiments);
         let mut shrink = Shrink::new(&coupling, &weights, left);
@@ -202,7 +209,7 @@ impl Search<'_> {
     /// Leaves out hunk by hunk, the least suspicious first, what was coupled by name only.
     fn thin_out(&mut self, found: Found, places: &BTreeSet<(String, u32)>, complete: bool) -> (Option<Found>, bool) {
         let (mut hunks, mut tree) = found;
-        let mut order: Vec<HunkId> = hunks.iter().copied().collect();
+        let mut order: Vec<HunkId> = hunks.difference(&self.dependencies).copied().collect();
         order.sort_by(|a, b| suspicion(self.diff, *a, places).total_cmp(&suspicion(self.diff, *b, places)));
         for id in order {
             if hunks.len() == 1 {
@@ -291,7 +298,12 @@ fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &Comm
 /// The guilty commit without these hunks, as a commit that nothing points to.
 fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
     let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
-    let edits: Vec<Edit> = written(&edits)
+    write_experiment(bench, commit, &edits)
+}
+
+/// A commit on top of another that nothing points to.
+pub(super) fn write_experiment(bench: &Bench, parent: &CommitId, edits: &[hunks::Edit]) -> Result<CommitId, String> {
+    let edits: Vec<Edit> = written(edits)
         .into_iter()
         .map(|(path, state)| Edit {
             path: path.to_owned(),
@@ -302,7 +314,7 @@ fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet
         name: "Prunella".to_owned(),
         email: "prunella@localhost".to_owned(),
     };
-    let parents = [commit.clone()];
+    let parents = [parent.clone()];
     // A fixed time makes the same experiment the same commit.
     let new = NewCommit {
         parents: &parents,
@@ -313,6 +325,15 @@ fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet
         when_ms: 0,
     };
     bench.repo.write_commit(&new).map_err(|e| e.to_string())
+}
+
+/// The hunks of manifests and lock files.
+fn dependencies(diff: &CommitDiff, lockfiles: &[String]) -> BTreeSet<HunkId> {
+    let decides = |id: &HunkId| {
+        diff.hunk(*id)
+            .is_some_and(|(change, _)| lockfiles.iter().any(|file| file == change.path()))
+    };
+    diff.hunk_ids().filter(decides).collect()
 }
 
 /// The names that each hunk brings and takes, in languages that we can read.

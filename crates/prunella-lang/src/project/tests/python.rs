@@ -236,3 +236,36 @@ fn ports_of_other_services_are_not_its_own() {
         Some("APP_PORT")
     );
 }
+
+#[test]
+fn extras_that_setuptools_files_declare() {
+    let check = |file: &str, text: &str, expected: &str| {
+        let app = ("thing/__init__.py", "app = bottle.Bottle()\n");
+        let found = match file {
+            "setup.py" => guess(&[(file, text), app]),
+            _ => guess(&[
+                ("setup.py", "setup(name='thing', install_requires=['bottle'])\n"),
+                (file, text),
+                app,
+            ]),
+        };
+        let deps = best_build(&found).deps_command.unwrap_or_default();
+        assert_eq!(
+            deps.rsplit_once("install ").map(|(_, what)| what),
+            Some(expected),
+            "{text}"
+        );
+    };
+    let python = |extras: &str| {
+        format!("setup(\n    name='thing',\n    install_requires=['bottle'],\n    extras_require={{{extras}}},\n)\n")
+    };
+    check(
+        "setup.py",
+        &python("\"docs\": [], \"test\" : [\"pytest\"]"),
+        "'.[test]'",
+    );
+    check("setup.py", &python("'dev': [], 'tests': []"), "'.[tests,dev]'");
+    check("setup.py", &python("\"docs\": [\"test\"]"), ".");
+    let cfg = "[metadata]\nname = thing\n[options.extras_require]\ntest =\n    coverage\n[flake8]\ndev = 1\n";
+    check("setup.cfg", cfg, "'.[test]'");
+}

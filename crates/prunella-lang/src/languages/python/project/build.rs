@@ -178,7 +178,7 @@ pub(super) fn detect(project: &Project, tree: &Tree<'_>, guess: &mut ProjectGues
         } else {
             ".venv/bin/python -m pip install"
         };
-        let command = format!("{newer}{install} {}{groups}{extra}", target(project));
+        let command = format!("{newer}{install} {}{groups}{extra}", target(project, tree));
         add(
             guess,
             command,
@@ -216,20 +216,53 @@ fn is_package(project: &Project, tree: &Tree<'_>) -> bool {
     described || tree.has("setup.py")
 }
 
+/// Extras with what tests need, by their usual names.
+const TEST_EXTRAS: &[&str] = &["test", "tests", "testing", "dev"];
+
 /// The project with the extras that its tests need.
-fn target(project: &Project) -> String {
+fn target(project: &Project, tree: &Tree<'_>) -> String {
     let extras = table(&project.pyproject, &["project", "optional-dependencies"]);
-    let wanted: Vec<&str> = extras
+    let declared: Vec<&str> = extras
         .into_iter()
         .flat_map(|extras| extras.keys())
         .map(String::as_str)
-        .filter(|name| ["test", "tests", "testing", "dev"].contains(name))
+        .collect();
+    let wanted: Vec<&str> = TEST_EXTRAS
+        .iter()
+        .copied()
+        .filter(|name| declared.contains(name) || is_setuptools_extra(tree, name))
         .collect();
     if wanted.is_empty() {
         ".".to_owned()
     } else {
         format!("'.[{}]'", wanted.join(","))
     }
+}
+
+/// Whether `extras_require` in `setup.py` or `setup.cfg` has this name. The files are read as text: a name too many
+/// makes pip warn, and no more.
+fn is_setuptools_extra(tree: &Tree<'_>, name: &str) -> bool {
+    let after = |file: &str, mark: &str| -> Option<String> {
+        let text = tree.read(file)?;
+        text.split_once(mark).map(|(_, rest)| rest.to_owned())
+    };
+    let in_python = after("setup.py", "extras_require").is_some_and(|rest| {
+        ["\"", "'"].iter().any(|quote| {
+            let key = format!("{quote}{name}{quote}");
+            rest.match_indices(&key)
+                .any(|(at, found)| rest[at + found.len()..].trim_start().starts_with(':'))
+        })
+    });
+    let in_section = || {
+        let rest = after("setup.cfg", "[options.extras_require]")?;
+        let section = rest.split("\n[").next()?.to_owned();
+        let is_key = |line: &str| {
+            line.split_once('=')
+                .is_some_and(|(key, _)| key == name || key.trim_end() == name)
+        };
+        Some(section.lines().any(is_key))
+    };
+    in_python || in_section().unwrap_or(false)
 }
 
 /// PEP 735 groups for tests; pip knows them since 25.1.

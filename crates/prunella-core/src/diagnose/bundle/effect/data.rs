@@ -1,0 +1,370 @@
+//! Data: tables, indexes, queries, fields, types and formats.
+//!
+//! *Method*: words of SQL; names in tags, quotes and declarations that changed while the rest of the line stayed;
+//! names of types that became narrower or other.
+
+use super::super::diff::{Hunk, Line};
+use super::super::lexis::{Token, norm, says, says_any};
+use super::{Effect, Finding};
+
+const TYPES: &[&str] = &[
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "uint",
+    "uint32",
+    "uint64",
+    "long",
+    "short",
+    "float",
+    "float32",
+    "float64",
+    "double",
+    "decimal",
+    "bigdecimal",
+    "string",
+    "str",
+    "varchar",
+    "text",
+    "bool",
+    "boolean",
+    "bigint",
+    "integer",
+    "bytes",
+    "number",
+    "date",
+    "datetime",
+    "timestamp",
+    "optional",
+    "vec",
+    "list",
+    "array",
+    "map",
+    "object",
+    "uuid",
+    "time",
+];
+const FORMATS: &[&str] = &[
+    "marshal",
+    "serializ",
+    "encode",
+    "encoding",
+    "json",
+    "protobuf",
+    "avro",
+    "msgpack",
+    "pickle",
+    "yaml",
+    "gzip",
+    "utf",
+    "base64",
+    "charset",
+    "content type",
+    "compress",
+    "csv",
+    "xml",
+    "parquet",
+    "codec",
+    "parse",
+];
+const TIMES: &[&str] = &[
+    "utc",
+    "timezone",
+    "time zone",
+    "localtime",
+    "local time",
+    "now_",
+    "tz_",
+    "strftime",
+    "date format",
+    "epoch",
+    "unix_",
+    "milli",
+    "nano",
+    "clock",
+];
+
+pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
+    sql(hunk, found);
+    renamed(hunk, found);
+    types(hunk, found);
+    formats(hunk, found);
+}
+
+fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let added = norm(
+        &hunk
+            .added
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    let removed = norm(
+        &hunk
+            .removed
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    let migration = says_any(&norm(&hunk.file), &["migration", "migrate", "sql", "schema", "ddl"]);
+    if says(&added, "drop index")
+        || (says_any(&removed, &["create index", "add index", "index true"]) && !says(&added, "index"))
+    {
+        found.push(Finding::new(Effect::IndexRemoved, 1.0, "removes an index"));
+    }
+    let statement = |line: &Line| {
+        let first = line
+            .text
+            .trim()
+            .trim_start_matches(['"', '`', '\''])
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        [
+            "alter", "create", "drop", "lock", "update", "delete", "vacuum", "cluster", "reindex", "rename", "insert",
+        ]
+        .contains(&first.as_str())
+    };
+    let speaks_sql = migration || hunk.added.iter().any(statement) || says(&added, "alter table");
+    let destructive = [
+        "drop column",
+        "rename column",
+        "rename to",
+        "drop table",
+        "rename table",
+        "alter type",
+        "alter column",
+        "remove column",
+        "change column",
+        "set not null",
+        "removefield",
+        "renamefield",
+    ];
+    if speaks_sql && says_any(&added, &destructive) {
+        found.push(Finding::new(
+            Effect::SchemaChanged,
+            0.9,
+            "takes away or changes a column or a table",
+        ));
+    }
+    let locks = speaks_sql
+        && (says_any(&added, &["lock table", "vacuum full", "cluster_"])
+            || (says(&added, "create index") || says(&added, "create unique index")) && !says(&added, "concurrently")
+            || says(&added, "alter table")
+                && says_any(&added, &["default", "not null", "add constraint", "foreign key"]));
+    if locks {
+        found.push(Finding::new(
+            Effect::LockAdded,
+            if migration { 0.8 } else { 0.6 },
+            "changes a table in a way that locks it",
+        ));
+    } else if says_any(&added, &["update_", "delete from"]) && migration {
+        found.push(Finding::new(
+            Effect::LockAdded,
+            0.7,
+            "rewrites rows of a table in a migration",
+        ));
+    }
+    for (old, new) in hunk.replaced() {
+        let (old, new) = (norm(&old.text), norm(&new.text));
+        if says_any(&old, &["select", "where", "order by", "join"])
+            && says_any(&new, &["select", "from", "where", "order by", "join"])
+            && old != new
+        {
+            found.push(Finding::new(Effect::QueryChanged, 0.7, "changes a query"));
+        }
+    }
+    let filters = ["where", "limit", "index", "hint", "using index"];
+    let is_query = says_any(&removed, &["select", "from", "query", "find"]) || says_any(&added, &["select", "from_"]);
+    if is_query && filters.iter().any(|word| says(&removed, word) && !says(&added, word)) {
+        found.push(Finding::new(
+            Effect::QueryChanged,
+            0.9,
+            "takes a condition or a limit out of a query",
+        ));
+    }
+}
+
+/// Quoted names, tags and keys that changed while the rest of the line is as before.
+fn renamed(hunk: &Hunk, found: &mut Vec<Finding>) {
+    for (old, new) in hunk.replaced() {
+        let (before, after) = (texts(old), texts(new));
+        if before.len() == after.len() {
+            let changed = before
+                .iter()
+                .zip(&after)
+                .find(|(before, after)| before != after && is_name(before) && is_name(after));
+            if let Some((before, after)) = changed {
+                let risk = if says_any(
+                    &norm(&old.text),
+                    &[
+                        "json", "yaml", "xml", "column", "field", "db_", "bson", "proto", "header", "key", "get_",
+                        "topic",
+                    ],
+                ) {
+                    0.9
+                } else {
+                    0.6
+                };
+                found.push(Finding::new(
+                    Effect::FieldRenamed,
+                    risk,
+                    format!("renames `{before}` to `{after}`"),
+                ));
+                continue;
+            }
+        }
+        if let (Some(before), Some(after)) = (key(old), key(new))
+            && before != after
+            && is_data(&hunk.file)
+        {
+            found.push(Finding::new(
+                Effect::KeyRenamed,
+                0.8,
+                format!("renames the key `{before}` to `{after}`"),
+            ));
+        }
+    }
+    let lost = hunk
+        .gone()
+        .filter(|line| {
+            line.text.contains("json:")
+                || line.text.contains("@JsonProperty")
+                || line.text.contains("serde(")
+                || line.text.contains("= Field(")
+        })
+        .count();
+    if lost > 0 {
+        found.push(Finding::new(Effect::FieldRenamed, 0.8, "takes a field out of a format"));
+    }
+}
+
+fn texts(line: &Line) -> Vec<String> {
+    let quoted = line.tokens.iter().filter_map(|token| match token {
+        Token::Text(text) => Some(text.clone()),
+        _ => None,
+    });
+    quoted.collect()
+}
+
+/// A name, not a sentence or an address: `user_id`, `json:"userId,omitempty"`.
+fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '"' | ',' | '/');
+    !text.is_empty()
+        && text.len() <= 80
+        && text.chars().all(fits)
+        && text.contains(char::is_alphabetic)
+        && !text.contains("://")
+}
+
+fn key(line: &Line) -> Option<String> {
+    let (key, _) = line.text.split_once([':', '='])?;
+    let key = key.trim().trim_matches(['"', '\'']);
+    (is_name(key) && !key.is_empty()).then(|| key.to_owned())
+}
+
+/// Whether a file holds settings or data instead of code.
+pub(super) fn is_data(path: &str) -> bool {
+    let lower = path.to_lowercase();
+    [
+        ".yaml",
+        ".yml",
+        ".json",
+        ".toml",
+        ".ini",
+        ".env",
+        ".properties",
+        ".conf",
+        ".cfg",
+        ".tf",
+        ".hcl",
+        ".xml",
+        ".tfvars",
+        ".cnf",
+    ]
+    .iter()
+    .any(|ending| lower.ends_with(ending))
+        || lower.contains(".env")
+}
+
+fn types(hunk: &Hunk, found: &mut Vec<Finding>) {
+    for (old, new) in hunk.replaced() {
+        let named = |line: &Line| -> Vec<String> {
+            let is_type =
+                |token: &Token| matches!(token, Token::Word(word) if TYPES.contains(&word.to_lowercase().as_str()));
+            // A type stands beside a name, or behind `:`, `<`, `[`, `*` or `as`: what is called or dotted is none.
+            let typed = line.tokens.iter().enumerate().filter(|(at, token)| {
+                let before = at.checked_sub(1).map(|at| &line.tokens[at]);
+                let after = line.tokens.get(at + 1);
+                let beside = matches!(before, Some(Token::Word(_) | Token::Sign(':' | '<' | '[' | '*')))
+                    || matches!(after, Some(Token::Word(_)));
+                is_type(token) && beside && !matches!(after, Some(Token::Sign('.' | '(')))
+            });
+            typed
+                .filter_map(|(_, token)| {
+                    if let Token::Word(word) = token {
+                        Some(word.to_lowercase())
+                    } else {
+                        None
+                    }
+                })
+                .collect()
+        };
+        let (before, after) = (named(old), named(new));
+        if before != after && !before.is_empty() && !after.is_empty() {
+            let bits = |types: &[String]| {
+                types
+                    .iter()
+                    .filter_map(|name| name.trim_start_matches(char::is_alphabetic).parse::<u32>().ok())
+                    .sum::<u32>()
+            };
+            let narrower = bits(&after) > 0 && bits(&after) < bits(&before);
+            let what = format!("changes a type: `{}`", new.text.trim());
+            found.push(Finding::new(
+                Effect::TypeChanged,
+                if narrower { 0.9 } else { 0.7 },
+                what,
+            ));
+        }
+    }
+}
+
+fn formats(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let told = |lines: &mut dyn Iterator<Item = &Line>, words: &[&str]| -> Vec<String> {
+        lines
+            .filter(|line| !line.tokens.is_empty())
+            .map(|line| norm(&line.text))
+            .filter(|text| says_any(text, words))
+            .collect()
+    };
+    for (words, effect, risk, what) in [
+        (
+            FORMATS,
+            Effect::FormatChanged,
+            0.5,
+            "changes how data is written or read",
+        ),
+        (TIMES, Effect::TimeHandling, 0.6, "changes how time is handled"),
+    ] {
+        let (before, after) = (
+            told(&mut hunk.removed.iter(), words),
+            told(&mut hunk.added.iter(), words),
+        );
+        if before != after && !before.is_empty() && !after.is_empty() {
+            found.push(Finding::new(effect, risk, what));
+        }
+    }
+}

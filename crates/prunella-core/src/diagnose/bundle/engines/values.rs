@@ -1,0 +1,134 @@
+//! Numbers of the change that the telemetry shows.
+//!
+//! *Signals*: quantities on changed lines; numbers in new texts, and in texts and good spans from before.
+//! *Method*: a new value that only the failures show, and an old value that only the good days show, tie a change to
+//! a symptom as no word can. Durations are compared in milliseconds. Small and round numbers are everywhere and count
+//! only together with their unit.
+
+use std::collections::BTreeSet;
+
+use super::{Case, FAIR, Suspect, WEAK};
+use crate::diagnose::bundle::diff::{Hunk, Line};
+use crate::diagnose::bundle::lexis::{Token, Unit, quantities, tokens};
+use crate::diagnose::words::words;
+
+type Value = (i64, Unit);
+
+fn values(tokens: &[Token]) -> BTreeSet<Value> {
+    let telling = |(value, unit): &(f64, Unit)| {
+        *value >= 3.0 && (*unit != Unit::Plain || (*value != 10.0 && *value != 100.0)) && *value < 1e12
+    };
+    quantities(tokens)
+        .into_iter()
+        .filter(telling)
+        .map(|(value, unit)| (value.round() as i64, unit))
+        .collect()
+}
+
+/// The values of a text, word by word, so that one word's unit is not another's.
+fn said(text: &str) -> BTreeSet<Value> {
+    text.split([' ', ',', ';', '(', ')', '"'])
+        .filter(|word| word.len() <= 80)
+        .flat_map(|word| values(&tokens(word)))
+        .collect()
+}
+
+/// Equal, where a number without a unit may have meant any.
+fn among(value: &Value, all: &BTreeSet<Value>) -> bool {
+    all.iter()
+        .any(|other| other == value || (other.0 == value.0 && (other.1 == Unit::Plain || value.1 == Unit::Plain)))
+}
+
+/// The failure asks for a name that the change took away, or knows one that it brought.
+fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
+    let of = |side: fn(&Hunk) -> &[Line]| -> BTreeSet<String> {
+        suspect
+            .change
+            .hunks
+            .iter()
+            .flat_map(side)
+            .filter(|line| !line.tokens.is_empty())
+            .flat_map(|line| whole(&line.text))
+            .collect()
+    };
+    let (removed, added) = (of(|hunk| &hunk.removed), of(|hunk| &hunk.added));
+    let bad: BTreeSet<String> = case
+        .symptoms
+        .sayings
+        .iter()
+        .filter(|saying| saying.bad && saying.source != "context" && saying.source != "alert")
+        .flat_map(|saying| whole(&saying.text))
+        .collect();
+    let usual: BTreeSet<String> = case.symptoms.usual.iter().flat_map(|text| whole(text)).collect();
+    let telling = |word: &&String| {
+        bad.contains(*word)
+            && !usual.contains(*word)
+            && !case.subject_words.contains(*word)
+            && case.rarity.get(*word).is_none_or(|commits| *commits <= 2)
+    };
+    let mut reasons = Vec::new();
+    if let Some(word) = removed.difference(&added).find(telling) {
+        reasons.push((FAIR, format!("the failure names `{word}`, which it took away")));
+    }
+    if let Some(word) = added.difference(&removed).find(telling) {
+        reasons.push((WEAK, format!("the failure names `{word}`, which it brought")));
+    }
+    reasons
+}
+
+/// Whole identifiers in lower case, as long as they are not everywhere.
+fn whole(text: &str) -> BTreeSet<String> {
+    let tokens = text
+        .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
+        .filter(|word| word.len() >= 4 && word.len() <= 64);
+    tokens
+        .filter(|word| !words(word).is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
+    let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
+    for hunk in &suspect.change.hunks {
+        before.extend(hunk.removed.iter().flat_map(|line| values(&line.tokens)));
+        after.extend(hunk.added.iter().flat_map(|line| values(&line.tokens)));
+    }
+    let old: BTreeSet<Value> = before.difference(&after).copied().collect();
+    let new: BTreeSet<Value> = after.difference(&before).copied().collect();
+    let mut reasons = names(suspect, case);
+    if new.is_empty() && old.is_empty() {
+        return reasons;
+    }
+    let bad: BTreeSet<Value> = case
+        .symptoms
+        .sayings
+        .iter()
+        .filter(|saying| saying.bad)
+        .flat_map(|saying| said(&saying.text))
+        .collect();
+    let onset = case.symptoms.first_ms.unwrap_or(i64::MAX);
+    let good_spans = case
+        .bundle
+        .spans
+        .iter()
+        .filter(|span| !span.failed)
+        .flat_map(|span| &span.attributes);
+    let good_logs = case
+        .bundle
+        .logs
+        .iter()
+        .filter(|log| !log.bad && log.at_ms.is_some_and(|at| at < onset))
+        .take(5_000);
+    let good: BTreeSet<Value> = good_spans
+        .map(|(key, value)| format!("{key}={value}"))
+        .chain(good_logs.map(|log| log.text.clone()))
+        .flat_map(|text| said(&text))
+        .collect();
+    if let Some(value) = new.iter().find(|value| among(value, &bad) && !among(value, &good)) {
+        reasons.push((FAIR, format!("its new value {} is in what is seen", value.0)));
+    }
+    if let Some(value) = old.iter().find(|value| among(value, &good) && !among(value, &bad)) {
+        reasons.push((WEAK, format!("its old value {} is in what was seen before", value.0)));
+    }
+    reasons
+}
