@@ -167,6 +167,9 @@ impl Daemon {
                 let _ = self.journal.decide(&Stream::Releases, |_| vec![event.clone()]).await;
             }
             Err(error) => {
+                if self.stopping {
+                    return;
+                }
                 let why = error.text();
                 self.reporter.say("failed", &format!("release {release}: {why}"));
                 self.saw_not_ready(&release, &error, false);
