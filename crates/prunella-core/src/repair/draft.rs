@@ -162,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_draft_becomes_a_candidate_on_head() {
-        let made = draft("a.py", "y\n").candidate(&commit(1), &files("a.py", "x\n")).unwrap();
+        let made = draft("a.py", "y\n")
+            .candidate(&commit(1), &files("a.py", "x\n"))
+            .unwrap();
         assert_eq!((made.reverts, made.hunks_reverted), (None, 0));
         assert!(made.patch.contains("-x\n+y\n"), "{}", made.patch);
     }
@@ -173,7 +175,10 @@ mod tests {
             let files = files(path, "x\n");
             draft(path, content).candidate(&commit(1), &files).unwrap_err()
         };
-        assert!(matches!(declined("tests/test_a.py", "y\n"), Declined::OnlyProtected { .. }));
+        assert!(matches!(
+            declined("tests/test_a.py", "y\n"),
+            Declined::OnlyProtected { .. }
+        ));
         assert_eq!(declined("a.py", "x\n"), Declined::AlreadyDone);
         let absent = draft("b.py", "y\n").candidate(&commit(1), &files("a.py", "x\n"));
         assert!(matches!(absent, Err(Declined::NoSuchFile { .. })));
