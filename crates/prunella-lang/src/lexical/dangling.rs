@@ -1,11 +1,11 @@
 //! Which names a changed file would use and no longer define.
 //!
-//! *Method*: a name that the file defined before, that it defines nowhere now and still uses by itself (not as a
-//! member, a key or a keyword argument). Read without a grammar and in doubt for the change: a name that may be a
+//! *Method*: a name that the file, or in Python one of its functions, defined before, that is defined nowhere in its
+//! scope now and is still used by itself (not as a member, a key or a keyword argument). Read without a grammar and in doubt for the change: a name that may be a
 //! parameter, or an item of an import over several lines, counts as defined. Interpreted languages find such a name only
 //! when the line is run, so neither a passing test suite nor a passing reproduction excludes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use prunella_core::signal::Language;
@@ -19,9 +19,12 @@ static MAY_BIND: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+static DEF: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s*(?:async\s+)?def\s+(\w+)").expect("a constant pattern"));
+
 /// A line of a list over several lines: names and commas only.
 static LISTED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:[\w$]+(?:\s+as\s+[\w$]+|\s*:\s*[\w$]+)?\s*,?\s*)+[)}\]]?\s*(?:=.*|from.*)?$")
+    Regex::new(r"^\s*[\w$]+(?:\s+as\s+[\w$]+|\s*[:=]\s*[\w$]+)?(?:\s*,\s*(?:[\w$]+(?:\s+as\s+[\w$]+|\s*[:=]\s*[\w$]+)?)?)*\s*[)}\]]?\s*(?:=.*|from.*)?$")
         .expect("a constant pattern")
 });
 
@@ -32,11 +35,49 @@ pub fn dangling(language: Language, before: &str, after: &str) -> BTreeSet<Strin
     let Some(compiled) = compiled(language) else {
         return BTreeSet::new();
     };
-    let (before, after) = (names(compiled, before), names(compiled, after));
-    let lost = before.defined.difference(&after.defined);
-    lost.filter(|name| after.used.contains(*name) && !after.perhaps.contains(*name))
-        .cloned()
-        .collect()
+    let (before, after) = (code(compiled, before), code(compiled, after));
+    let mut found = names(compiled, &after).lost_since(&names(compiled, &before));
+    if language == Language::Python {
+        let (before, after) = (functions(&before), functions(&after));
+        let outside = after.get("").map(|lines| names(compiled, lines)).unwrap_or_default();
+        for (function, lines) in after.iter().filter(|(function, _)| !function.is_empty()) {
+            let Some(earlier) = before.get(function) else { continue };
+            let lost = names(compiled, lines).lost_since(&names(compiled, earlier));
+            found.extend(lost.into_iter().filter(|name| !outside.may_define(name)));
+        }
+    }
+    found
+}
+
+fn code(compiled: &Compiled, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().take(MAX_LINES).map(cut).collect();
+    code_only(compiled.data, &lines)
+}
+
+/// The lines of each function of a module or class, with what is nested in it, by its place in the file: name and number
+/// among those of the same name. What is outside of all is under the empty name.
+fn functions(lines: &[String]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut inside: Option<(usize, String)> = None;
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        let indent = line.len() - line.trim_start().len();
+        // A signature over several lines ends where the function begins, at its indentation.
+        let closes = line.trim_start().starts_with([')', ']', '}']);
+        if inside.as_ref().is_some_and(|(depth, _)| indent <= *depth && !closes) {
+            inside = None;
+        }
+        if inside.is_none()
+            && let Some(name) = DEF.captures(line).and_then(|found| found.get(1))
+        {
+            let number = seen.entry(name.as_str().to_owned()).or_default();
+            *number += 1;
+            inside = Some((indent, format!("{} {number}", name.as_str())));
+        }
+        let function = inside.as_ref().map_or(String::new(), |(_, name)| name.clone());
+        all.entry(function).or_default().push(line.clone());
+    }
+    all
 }
 
 #[derive(Default)]
@@ -47,13 +88,23 @@ struct Names {
     used: BTreeSet<String>,
 }
 
-fn names(compiled: &Compiled, text: &str) -> Names {
-    let lines: Vec<&str> = text.lines().take(MAX_LINES).map(cut).collect();
+impl Names {
+    fn may_define(&self, name: &str) -> bool {
+        self.defined.contains(name) || self.perhaps.contains(name)
+    }
+
+    fn lost_since(&self, before: &Self) -> BTreeSet<String> {
+        let lost = before.defined.iter().filter(|name| !self.may_define(name));
+        lost.filter(|name| self.used.contains(*name)).cloned().collect()
+    }
+}
+
+fn names(compiled: &Compiled, lines: &[String]) -> Names {
     let mut names = Names::default();
-    for line in code_only(compiled.data, &lines) {
-        let spans = definition_spans(compiled, &line);
-        let may_bind = MAY_BIND.is_match(&line) || LISTED.is_match(&line);
-        for found in IDENTIFIER.find_iter(&line) {
+    for line in lines {
+        let spans = definition_spans(compiled, line);
+        let may_bind = MAY_BIND.is_match(line) || LISTED.is_match(line);
+        for found in IDENTIFIER.find_iter(line) {
             let name = found.as_str();
             if is_keyword(compiled.data, name) {
                 continue;
@@ -105,6 +156,29 @@ mod tests {
             "const page = open();\nrender(page);\n",
             "render(page);\n",
             &["page"],
+        );
+    }
+
+    #[test]
+    fn another_functions_local_is_no_definition() {
+        let other = "class A:\n    def post(self):\n        kind = 1\n        return kind\n\n";
+        check(
+            Language::Python,
+            &format!("{other}    def get(self):\n        kind = 2\n        return kind\n"),
+            &format!("{other}    def get(self):\n        return kind\n"),
+            &["kind"],
+        );
+        check(
+            Language::Python,
+            "kind = 0\n\ndef get():\n    kind = 2\n    return kind\n",
+            "kind = 0\n\ndef get():\n    return kind\n",
+            &[],
+        );
+        check(
+            Language::Python,
+            "def get(\n    a,\n):\n    kind = 2\n    return kind\n",
+            "def get(\n    a,\n    kind=None,\n):\n    return kind\n",
+            &[],
         );
     }
 
