@@ -18,6 +18,7 @@ pub mod git;
 pub mod home;
 pub mod journal;
 pub mod render;
+pub mod shapes;
 pub mod state;
 pub mod steps;
 pub mod store;

@@ -19,6 +19,7 @@ mod registry;
 mod resource;
 pub mod sequential;
 pub mod series;
+pub mod shape;
 mod slowness;
 mod special;
 mod stream;
@@ -41,6 +42,7 @@ pub use observatory::{ANALYZERS, Analyzer, MakeAnalyzer, Observatory};
 pub use readiness::Readiness;
 pub use registry::{Detectors, DetectorsSnapshot, Make, REGISTRY};
 pub use resource::Resource;
+pub use shape::Shape;
 pub use table::{Bounded, OTHER};
 
 use serde_json::Value;
