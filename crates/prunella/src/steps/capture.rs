@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prunella_core::detect::AnomalyKind;
 use prunella_core::detect::shape::{claim_of, shows};
+use prunella_core::detect::{AnomalyKind, Severity};
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
@@ -85,13 +85,15 @@ fn process_died(incident: &Incident) -> bool {
 }
 
 fn symptom_of(incident: &Incident) -> Symptom {
+    // What is merely odd is in the incident too, and is not what is to go away.
+    let page_worthy = incident.anomalies.iter().filter(|a| a.severity == Severity::Page);
     if has(incident, &[AnomalyKind::ErrorRate, AnomalyKind::NewException]) {
         Symptom::Request
     } else if has(incident, &[AnomalyKind::Latency]) {
         Symptom::Slow { threshold_us: None }
     } else if has(incident, &[AnomalyKind::Silent]) {
         Symptom::Shape {
-            claims: incident.anomalies.iter().filter_map(claim_of).collect(),
+            claims: page_worthy.filter_map(claim_of).collect(),
             signs: Vec::new(),
             good: Vec::new(),
         }
