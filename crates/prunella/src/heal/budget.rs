@@ -1,5 +1,6 @@
 //! What a heal may cost: seconds, joules and tokens, as `--budget 60s,500J` says, and what it did cost.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,7 @@ pub struct Account {
     budget: Budget,
     began: Instant,
     cpu: Duration,
+    meters: Vec<Meter>,
 }
 
 impl Account {
@@ -95,6 +97,7 @@ impl Account {
             budget,
             began: Instant::now(),
             cpu: Duration::ZERO,
+            meters: Meter::all(Path::new("/sys/class/powercap")),
         }
     }
 
@@ -115,9 +118,13 @@ impl Account {
         self.budget.time.saturating_sub(self.began.elapsed())
     }
 
-    /// Energy so far by the model: experiments, git and Prunella itself.
+    /// Energy so far: what the processor's own meters say where they can be read (they count the whole machine), else
+    /// by the model: experiments, git and Prunella itself.
     #[must_use]
     pub fn joules(&self) -> f64 {
+        if !self.meters.is_empty() {
+            return self.meters.iter().map(Meter::joules).sum();
+        }
         let busy = own_cpu().unwrap_or_default().max(self.cpu);
         busy.as_secs_f64() * WATTS_PER_CORE
     }
@@ -139,6 +146,49 @@ impl Account {
     pub fn is_past(&self, share: f64) -> bool {
         self.began.elapsed().as_secs_f64() > self.budget.time.as_secs_f64() * share
     }
+}
+
+/// One of the processor's energy meters (Linux powercap, Intel and AMD RAPL): a package, its parts are in it.
+#[derive(Debug)]
+struct Meter {
+    counter: PathBuf,
+    began_uj: u64,
+    /// Where the counter begins again.
+    range_uj: u64,
+}
+
+impl Meter {
+    fn all(base: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
+        let packages = entries.filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("intel-rapl:") && name.matches(':').count() == 1
+        });
+        packages
+            .filter_map(|entry| {
+                let counter = entry.path().join("energy_uj");
+                Some(Self {
+                    began_uj: number(&counter)?,
+                    range_uj: number(&entry.path().join("max_energy_range_uj"))?,
+                    counter,
+                })
+            })
+            .collect()
+    }
+
+    fn joules(&self) -> f64 {
+        let now = number(&self.counter).unwrap_or(self.began_uj);
+        let spent = match now.checked_sub(self.began_uj) {
+            Some(spent) => spent,
+            None => self.range_uj.saturating_sub(self.began_uj) + now,
+        };
+        spent as f64 / 1e6
+    }
+}
+
+fn number(path: &Path) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Processor time of this process and of all children that ended: fields 14 to 17 of `/proc/self/stat`.
@@ -187,9 +237,27 @@ mod tests {
     }
 
     #[test]
+    fn the_processors_meters_are_read_and_begin_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("intel-rapl:0");
+        let part = dir.path().join("intel-rapl:0:0");
+        for (path, now) in [(&package, "9000000\n"), (&part, "1\n")] {
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("energy_uj"), now).unwrap();
+            std::fs::write(path.join("max_energy_range_uj"), "10000000\n").unwrap();
+        }
+        let meters = Meter::all(dir.path());
+        assert_eq!(meters.len(), 1, "parts are in their package");
+        std::fs::write(package.join("energy_uj"), "500000\n").unwrap();
+        assert!((meters[0].joules() - 1.5).abs() < 1e-9);
+        assert!(Meter::all(&dir.path().join("none")).is_empty());
+    }
+
+    #[test]
     fn an_account_names_the_limit_that_was_reached() {
         let mut account = Account::open("500J".parse().unwrap());
         assert_eq!(account.over(), None);
+        account.meters.clear();
         account.spend(Duration::from_secs(1000));
         assert!(account.over().unwrap().contains("500 J"));
         assert!(account.joules() >= 1000.0 * WATTS_PER_CORE);

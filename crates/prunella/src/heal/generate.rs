@@ -74,7 +74,7 @@ impl Helper<'_> {
 fn places(bench: &Bench<'_>) -> Vec<Localisation> {
     let mut places: Vec<Localisation> = Vec::new();
     let exceptions = bench.target.exceptions.iter();
-    let frames = exceptions.flat_map(|e| e.in_app_frames().enumerate().map(|(depth, frame)| (depth, frame)));
+    let frames = exceptions.flat_map(|e| e.in_app_frames().enumerate());
     for (depth, frame) in frames {
         let Some(line) = frame.line else { continue };
         let lines = line..line + 1;

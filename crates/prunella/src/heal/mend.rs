@@ -50,8 +50,6 @@ pub(super) struct Bench<'a> {
 pub(super) struct Tried {
     /// The candidate.
     pub(super) candidate: Candidate,
-    /// The newest state with it, as a commit of the shadow.
-    pub(super) commit: CommitId,
     /// What the judge said.
     pub(super) verdict: Verdict,
     /// The judge's proof, if it passed.
@@ -198,7 +196,6 @@ impl Bench<'_> {
         let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
         Ok(Tried {
             candidate,
-            commit,
             verdict,
             patch,
             remaining,

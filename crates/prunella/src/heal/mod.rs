@@ -11,6 +11,7 @@ mod controls;
 mod generate;
 mod mend;
 mod oracle;
+mod packages;
 mod place;
 mod report;
 mod reproduce;
@@ -138,6 +139,9 @@ struct Session<'a> {
     tried: Vec<Tried>,
 }
 
+/// Other failing tests that are looked at when the first one leads nowhere.
+const OTHERS: usize = 2;
+
 type Worked = (Report, Option<Candidate>);
 
 impl Session<'_> {
@@ -153,10 +157,28 @@ impl Session<'_> {
             shown.runs,
             shown.target.identity.headline()
         ));
-        let mut report = self.on_history(&shown)?;
-        report.0.failure = Some(shown.target.identity.headline());
-        report.0.test.clone_from(&shown.target.test);
-        Ok(report)
+        let first = self.page_of(&shown)?;
+        if first.0.outcome != Outcome::Inconclusive {
+            return Ok(first);
+        }
+        // What fails first may always have failed here: another test can say more.
+        for other in shown.others(&mut self.shop, &self.head, &argv, OTHERS) {
+            if self.shop.over().is_some() {
+                break;
+            }
+            let next = self.page_of(&other)?;
+            if next.0.outcome != Outcome::Inconclusive {
+                return Ok(next);
+            }
+        }
+        Ok(first)
+    }
+
+    fn page_of(&mut self, shown: &Reproduced) -> Result<Worked, String> {
+        let mut worked = self.on_history(shown)?;
+        worked.0.failure = Some(shown.target.identity.headline());
+        worked.0.test.clone_from(&shown.target.test);
+        Ok(worked)
     }
 
     /// The failure shows; what brought it?
@@ -180,8 +202,8 @@ impl Session<'_> {
         );
         let mut carrier = carrier.map_err(|e| e.to_string())?;
         match self.search(shown, &mut carrier)? {
-            Ok(culprit) => self.culprit(shown, &mut carrier, culprit),
-            Err(end) => self.no_culprit(shown, &mut carrier, end),
+            Ok(culprit) => self.culprit(shown, &mut carrier, &culprit),
+            Err(end) => self.no_culprit(shown, &mut carrier, &end),
         }
     }
 
@@ -224,8 +246,8 @@ impl Session<'_> {
         Ok(Err(last.unwrap_or(none)))
     }
 
-    fn no_culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, end: End) -> Result<Worked, String> {
-        let mut report = match &end {
+    fn no_culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, end: &End) -> Result<Worked, String> {
+        let mut report = match end {
             End::Flaky { commit, fails, runs } => {
                 let what = format!(
                     "The failure comes and goes: {fails} of {runs} runs of {} fail. No commit is accused.",
@@ -263,8 +285,8 @@ impl Session<'_> {
         Ok((report, None))
     }
 
-    fn culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, culprit: Culprit) -> Result<Worked, String> {
-        let found = self.with_bench(shown, carrier, |session, bench| session.prove(bench, &culprit))?;
+    fn culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, culprit: &Culprit) -> Result<Worked, String> {
+        let found = self.with_bench(shown, carrier, |session, bench| session.prove(bench, culprit))?;
         let mut report = found.report;
         if !self.request.mends || report.outcome != Outcome::Diagnosed {
             return Ok((report, None));
@@ -319,7 +341,8 @@ impl Session<'_> {
             places: &places,
         };
         let result = work(&mut helper, &mut bench)?;
-        if let Some(why) = suite.as_ref().and_then(|s| s.silent.as_ref()) {
+        if let Some((why, suite)) = suite.as_ref().and_then(|s| Some((s.silent.as_ref()?, s))) {
+            let why = format!("{why} (`{}`, from {})", suite.variant.argv.join(" "), suite.source);
             self.notes
                 .push(format!("the repository's own tests have no say: {why}"));
         }
@@ -362,6 +385,7 @@ impl Session<'_> {
         }
         if !tried.remaining.is_empty() {
             let others = tried.remaining.join(", ");
+            report.outcome = Outcome::PartlyHealed;
             report
                 .notes
                 .push(format!("still failing, as before, for other reasons: {others}"));

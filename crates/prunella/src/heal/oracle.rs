@@ -15,7 +15,7 @@ use prunella_core::verify::{SuiteExit, SuiteRun, Trial};
 use prunella_lang::runner::{file_of, function_of};
 use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 use prunella_lang::testreport::{self, TestOutcome, TestReport};
-use prunella_sandbox::{Exit, Report, Tier};
+use prunella_sandbox::{Exit, Report};
 
 /// Exceptions that are kept of one run.
 const MAX_EXCEPTIONS: usize = 64;
@@ -33,10 +33,6 @@ pub(super) struct Observation {
     pub(super) last_line: String,
     /// Wall-clock time.
     pub(super) wall: Duration,
-    /// Processor time of the whole tree.
-    pub(super) cpu: Duration,
-    /// The isolation it ran in.
-    pub(super) tier: Tier,
 }
 
 impl Observation {
@@ -63,8 +59,6 @@ impl Observation {
             exceptions,
             last_line: last(&err).or_else(|| last(&out)).unwrap_or_default(),
             wall: report.wall,
-            cpu: report.cpu_user + report.cpu_sys,
-            tier: report.tier,
         }
     }
 
@@ -182,17 +176,44 @@ impl Target {
             .iter()
             .find(|test| seen.outcome_of(test) == Some(TestOutcome::Failed));
         let test = failed.or(failing.first()).cloned();
+        Some(Self::in_test(seen, test, failing, command))
+    }
+
+    fn in_test(seen: &Observation, test: Option<String>, failing: Vec<String>, command: &str) -> Self {
         let exceptions: Vec<Exception> = match &test {
             Some(test) => own_exceptions(seen, test).cloned().collect(),
             None => seen.exceptions.last().cloned().into_iter().collect(),
         };
         let identity = identity(seen, test.as_deref(), exceptions.first(), command);
-        Some(Self {
+        Self {
             test,
             identity,
             exceptions,
             failing,
-        })
+        }
+    }
+
+    /// Other failing tests of the same run that fail in ways of their own, one of each way.
+    #[must_use]
+    pub(super) fn others(&self, seen: &Observation, most: usize) -> Vec<Self> {
+        let way = |target: &Self| {
+            let identity = &target.identity;
+            (
+                identity.class.clone(),
+                identity.message.clone(),
+                identity.frames.clone(),
+            )
+        };
+        let mut ways = vec![way(self)];
+        let mut others = Vec::new();
+        for test in self.failing.iter().filter(|test| Some(*test) != self.test.as_ref()) {
+            let other = Self::in_test(seen, Some(test.clone()), self.failing.clone(), "");
+            if others.len() < most && !ways.contains(&way(&other)) {
+                ways.push(way(&other));
+                others.push(other);
+            }
+        }
+        others
     }
 
     /// What a run says about this failure.
@@ -295,7 +316,7 @@ fn identity(seen: &Observation, test: Option<&str>, exception: Option<&Exception
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prunella_sandbox::Output;
+    use prunella_sandbox::{Output, Tier};
 
     fn seen(code: i32, out: &str) -> Observation {
         let report = Report {

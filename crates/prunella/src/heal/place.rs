@@ -2,21 +2,17 @@
 //! links to it and absolute paths go on working; beside it what git ignores (virtual environments, `node_modules`,
 //! build results), the toolchains and installed packages outside, and the shell's variables without secrets.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use prunella_sandbox::{JailSpec, Limits, Mount, Network, Priority, Tier, find_toolchain};
+use prunella_sandbox::{JailSpec, Limits, Mount, Network, Priority, Tier};
 
+use super::packages::toolchains;
 use crate::git::{GitError, Repo};
 use crate::state::secrets::{is_secret_file, is_secret_name, is_secret_value};
 
-/// Programs that a command may start without naming them.
-const USUAL: &[&str] = &[
-    "python3", "python", "node", "npm", "cargo", "rustc", "go", "java", "make",
-];
 /// Variables that mean something else inside, or give power over the machine or the session.
 const DROPPED: &[&str] = &[
     "HOME",
@@ -54,6 +50,7 @@ const BASIC: &[&str] = &[
     "PYENV_ROOT",
     "RUSTUP_HOME",
     "CARGO_HOME",
+    "CARGO_NET_OFFLINE",
     "VIRTUAL_ENV",
     "PYTHONUSERBASE",
     "PYTHONDONTWRITEBYTECODE",
@@ -109,9 +106,8 @@ const DEPENDENCIES: &[&str] = &[
 /// Ignored entries that are shown at most, and the largest one that is copied as a file, in bytes.
 const MAX_SHOWN: usize = 64;
 const MAX_FILE: u64 = 64 << 20;
-/// Files that say where packages outside are; more in one directory are not read.
-const MAX_PTH: usize = 64;
-
+/// The largest file that each run gets a copy of, in bytes; larger ones cannot be written to.
+const MAX_COPY: u64 = 4 << 20;
 /// Something that git ignores and the sandbox shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ignored {
@@ -188,14 +184,15 @@ impl Place {
         data.map(|entry| entry.path.clone()).collect()
     }
 
-    /// The specification of one run on the tree at `tree`.
+    /// The specification of one run on the tree at `tree`. Small ignored files get private copies in `copies`, because
+    /// a run may write to them (a lock file that git ignores).
     #[must_use]
-    pub(super) fn spec(&self, tree: &Path, argv: &[String], wall: Duration) -> JailSpec {
+    pub(super) fn spec(&self, tree: &Path, argv: &[String], wall: Duration, copies: &Path) -> JailSpec {
         let mut spec = JailSpec::new(argv.iter().cloned());
         spec.env.extend(self.env.clone());
         spec.cwd.clone_from(&self.cwd);
         spec.mounts.push(Mount::overlay(tree, &self.root));
-        for entry in &self.ignored {
+        for (number, entry) in self.ignored.iter().enumerate() {
             // What a commit holds itself is its own.
             if tree.join(&entry.path).symlink_metadata().is_ok() {
                 continue;
@@ -204,7 +201,10 @@ impl Place {
             spec.mounts.push(if entry.is_dir {
                 Mount::overlay(&path, &path)
             } else {
-                Mount::read_only(&path, &path)
+                match private_copy(&path, copies, number) {
+                    Some(copy) => Mount::writable(copy, &path),
+                    None => Mount::read_only(&path, &path),
+                }
             });
         }
         spec.toolchains.clone_from(&self.toolchains);
@@ -224,6 +224,12 @@ impl Place {
         spec.minimum_tier = Tier::C;
         spec
     }
+}
+
+fn private_copy(path: &Path, copies: &Path, number: usize) -> Option<PathBuf> {
+    let small = path.metadata().is_ok_and(|about| about.len() <= MAX_COPY);
+    let copy = copies.join(number.to_string());
+    (small && fs::copy(path, &copy).is_ok()).then_some(copy)
 }
 
 /// The variables that may be passed on.
@@ -276,96 +282,6 @@ fn shown(root: &Path, ignored: Vec<String>, left_out: &mut Vec<String>) -> Vec<I
         }
     }
     shown
-}
-
-/// Toolchains of every program that the command names and of the usual ones, and installed packages outside.
-fn toolchains(
-    root: &Path,
-    cwd: &Path,
-    argv: &[String],
-    env: &mut BTreeMap<String, String>,
-    home: Option<&Path>,
-) -> Vec<PathBuf> {
-    let path = env.get("PATH").cloned().unwrap_or_default();
-    let words = argv
-        .iter()
-        .flat_map(|arg| arg.split(|c: char| c.is_whitespace() || ";&|()'\"=".contains(c)));
-    let mut found: BTreeSet<PathBuf> = BTreeSet::new();
-    for word in words.chain(USUAL.iter().copied()).filter(|word| !word.is_empty()) {
-        let local = cwd.join(word);
-        let program = if word.contains('/') && local.exists() {
-            local.as_os_str()
-        } else {
-            OsStr::new(word)
-        };
-        found.extend(find_toolchain(program, OsStr::new(&path)));
-    }
-    for variable in ["PYTHONPATH", "NODE_PATH"] {
-        let listed = env.get(variable).cloned().unwrap_or_default();
-        found.extend(std::env::split_paths(&listed).filter(|dir| may_show(dir, home)));
-    }
-    found.extend(homes(&found, env, home));
-    let linked: Vec<PathBuf> = found.iter().flat_map(|dir| linked_packages(dir)).collect();
-    found.extend(linked.into_iter().filter(|dir| may_show(dir, home)));
-    found.retain(|dir| !dir.starts_with(root) && !root.starts_with(dir));
-    let all = found.clone();
-    found.retain(|dir| !dir.ancestors().skip(1).any(|above| all.contains(above)));
-    found.into_iter().collect()
-}
-
-/// What programs look for in the home directory, which is another one inside.
-fn homes(found: &BTreeSet<PathBuf>, env: &mut BTreeMap<String, String>, home: Option<&Path>) -> Vec<PathBuf> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    if let Some(rustup) = found.iter().find(|path| path.ends_with(".rustup")) {
-        env.entry("RUSTUP_HOME".to_owned()).or_insert_with(|| text(rustup));
-    }
-    let Some(home) = home else { return Vec::new() };
-    let lib = home.join(".local/lib");
-    let user = fs::read_dir(&lib).into_iter().flatten().flatten();
-    let user: Vec<PathBuf> = user
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with("python"))
-        })
-        .collect();
-    if !user.is_empty() {
-        env.entry("PYTHONUSERBASE".to_owned())
-            .or_insert_with(|| text(&home.join(".local")));
-    }
-    user
-}
-
-/// Directories that `.pth` files of an installation put on Python's path: packages installed as links.
-fn linked_packages(prefix: &Path) -> Vec<PathBuf> {
-    let mut linked = Vec::new();
-    let libs = fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
-    let pythons = libs.filter(|entry| entry.file_name().to_string_lossy().starts_with("python"));
-    for site in pythons.map(|entry| entry.path().join("site-packages")) {
-        let files = fs::read_dir(site).into_iter().flatten().flatten();
-        let files = files.filter(|entry| entry.path().extension().is_some_and(|e| e == "pth"));
-        for file in files.take(MAX_PTH) {
-            let text = fs::read_to_string(file.path()).unwrap_or_default();
-            linked.extend(
-                text.lines()
-                    .map(str::trim)
-                    .filter(|line| line.starts_with('/'))
-                    .map(PathBuf::from),
-            );
-        }
-    }
-    linked
-}
-
-/// A directory that a variable or file names: an existing one, deeper than a home, without credentials.
-fn may_show(dir: &Path, home: Option<&Path>) -> bool {
-    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let system = ["/etc", "/proc", "/sys", "/dev", "/run", "/boot", "/var/lib", "/var/run"];
-    dir.is_dir()
-        && real.components().count() > 2
-        && !is_secret_file(&real)
-        && !system.iter().any(|path| real.starts_with(path))
-        && home.is_none_or(|home| !home.starts_with(&real))
 }
 
 #[cfg(test)]
@@ -425,19 +341,5 @@ mod tests {
             "{:?}",
             place.left_out
         );
-    }
-
-    #[test]
-    fn a_path_file_shows_linked_packages_but_no_home() {
-        let dir = tempfile::tempdir().unwrap();
-        let site = dir.path().join("venv/lib/python3.12/site-packages");
-        let package = dir.path().join("work/package");
-        fs::create_dir_all(&site).unwrap();
-        fs::create_dir_all(&package).unwrap();
-        fs::write(site.join("a.pth"), format!("{}\nimport os\n/\n", package.display())).unwrap();
-        let linked = linked_packages(&dir.path().join("venv"));
-        assert_eq!(linked, [package.clone(), PathBuf::from("/")]);
-        assert!(may_show(&package, Some(dir.path())));
-        assert!(!may_show(Path::new("/"), None) && !may_show(dir.path(), Some(&package)));
     }
 }

@@ -7,8 +7,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A patch was proven.
+    /// A patch was proven, and the command passes with it.
     Healed,
+    /// A patch was proven for one failure; the command still fails for others that were there before.
+    PartlyHealed,
     /// The cause was found (`diagnose` ends here; `heal` found no patch that passes).
     Diagnosed,
     /// Neither cause nor patch was found.

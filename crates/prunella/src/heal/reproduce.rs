@@ -28,6 +28,28 @@ pub(super) struct Reproduced {
     pub(super) quick: Variant,
     /// Runs in all, each of which failed.
     pub(super) runs: usize,
+    /// The telling run.
+    told: Observation,
+}
+
+impl Reproduced {
+    /// The same command seen by other tests that fail in it in ways of their own.
+    pub(super) fn others(&self, shop: &mut Workshop, head: &CommitId, argv: &[String], most: usize) -> Vec<Self> {
+        let targets = self.target.others(&self.told, most);
+        targets
+            .into_iter()
+            .map(|target| {
+                let (quick, runs) = quickest(shop, head, &self.told, &target, argv, &self.telling);
+                Self {
+                    target,
+                    telling: self.telling.clone(),
+                    quick,
+                    runs: runs + 1,
+                    told: self.told.clone(),
+                }
+            })
+            .collect()
+    }
 }
 
 /// Why there is nothing to search.
@@ -80,6 +102,7 @@ pub(super) fn reproduce(shop: &mut Workshop, head: &CommitId, argv: &[String]) -
         telling,
         quick,
         runs: runs + STEADY - 1,
+        told,
     })
 }
 

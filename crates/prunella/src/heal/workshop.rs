@@ -146,7 +146,9 @@ impl Workshop {
     ) -> Result<Observation, String> {
         let tree = self.shadow.tree_of(commit).map_err(|e| e.to_string())?;
         let dir = self.export(tree.as_str(), commit)?;
-        let mut spec = self.place.spec(&dir, &variant.argv, wall.max(Duration::from_secs(1)));
+        let copies = tempfile::tempdir_in(self.trees.parent().unwrap_or(&self.trees)).map_err(|e| e.to_string())?;
+        let wall = wall.max(Duration::from_secs(1));
+        let mut spec = self.place.spec(&dir, &variant.argv, wall, copies.path());
         spec.mounts.retain(|mount| {
             let hidden = |path: &String| mount.target == self.place.root.join(path);
             !variant.hidden.iter().any(hidden)
@@ -286,14 +288,5 @@ impl Workshop {
         self.shadow.export(commit, &dir).map_err(|e| e.to_string())?;
         self.kept.push_back(dir.clone());
         Ok(dir)
-    }
-
-    /// Where the newest export of a commit stands, exported if needed.
-    ///
-    /// # Errors
-    /// If it cannot be exported.
-    pub(super) fn tree(&mut self, commit: &CommitId) -> Result<PathBuf, String> {
-        let tree = self.shadow.tree_of(commit).map_err(|e| e.to_string())?;
-        self.export(tree.as_str(), commit)
     }
 }
