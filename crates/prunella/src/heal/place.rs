@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn what_git_ignores_is_shown_unless_it_is_a_cache_or_a_secret() {
         let mut builder = RepoBuilder::new();
-        builder.commit(&[("a", "1\n"), (".gitignore", "*\n!a\n")], "One");
+        builder.commit(&[("a", "1\n"), (".gitignore", "*\n!a\n!.gitignore\n")], "One");
         for file in [
             ".venv/lib/x.py",
             "__pycache__/a.pyc",
