@@ -5,6 +5,7 @@
 pub mod capture;
 mod compare;
 pub mod diagnose;
+pub(crate) mod fewest;
 mod form;
 pub mod publish;
 pub mod repair;
