@@ -231,7 +231,7 @@ impl World {
         let payments = often(&mut self.random, orders, b.payments);
         let amounts: f64 = (0..payments).map(|_| b.amount * (0.5 + self.random.uniform())).sum();
         self.depth += mails;
-        let handled = if self.second % 3 == 0 {
+        let handled = if self.second.is_multiple_of(3) {
             self.depth.min(b.consumed)
         } else {
             0
@@ -247,7 +247,7 @@ impl World {
         ];
         self.totals.iter_mut().zip(added).for_each(|(total, n)| *total += n);
         (0..requests).for_each(|n| self.request(b, n < orders, out));
-        if self.second % 5 == 0 {
+        if self.second.is_multiple_of(5) {
             self.metrics(out);
         }
         if self.second % 60 == 13 {

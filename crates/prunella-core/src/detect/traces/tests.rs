@@ -56,8 +56,7 @@ impl Case {
     fn span(
         &mut self,
         (service, release): (u32, u32),
-        trace: u64,
-        parent: u64,
+        (trace, parent): (u64, u64),
         name: &str,
         kind: SpanKind,
         ms: u64,
@@ -91,23 +90,22 @@ impl Case {
         let trace = self.id + 1;
         let fails = self.rng.chance(b.failing);
         let ms = b.slow_ms + self.rng.next() % 10;
-        let root = self.span((0, release), trace, 0, "POST /order", SpanKind::Server, ms, fails);
+        let root = self.span((0, release), (trace, 0), "POST /order", SpanKind::Server, ms, fails);
         if b.log {
-            self.span((0, release), trace, root, "write log", SpanKind::Internal, 1, false);
+            self.span((0, release), (trace, root), "write log", SpanKind::Internal, 1, false);
         }
         let again = u64::from(self.rng.chance(b.retried));
         for n in 0..b.calls + again {
             let unseen = self.rng.chance(b.unseen) || (again == 1 && n == 0);
             let client = self.span(
                 (0, release),
-                trace,
-                root,
+                (trace, root),
                 "GET stock",
                 SpanKind::Client,
                 5,
                 unseen || fails,
             );
-            self.span((1, 1), trace, client, "GET /stock", SpanKind::Server, 4, fails);
+            self.span((1, 1), (trace, client), "GET /stock", SpanKind::Server, 4, fails);
         }
     }
 
@@ -196,7 +194,7 @@ fn operations_are_bounded_and_counted() {
     let mut case = Case::new(1);
     case.traces = Traces::new(16 * OP_BYTES);
     for n in 0..500 {
-        case.span((0, 0), n, 0, &format!("op {n}"), SpanKind::Server, 1, false);
+        case.span((0, 0), (n, 0), &format!("op {n}"), SpanKind::Server, 1, false);
     }
     assert!(case.traces.ops.len() <= 16);
     assert_eq!(case.traces.overflows()[0].count, 484);
