@@ -9,8 +9,10 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod regressions;
 mod report;
 mod root_cause_bench;
+mod silent;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -25,7 +27,14 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[
+    gateway::SUITE,
+    log_grouping::SUITE,
+    nab::SUITE,
+    regressions::SUITE,
+    root_cause_bench::SUITE,
+    silent::SUITE,
+];
 
 /// What a suite is told.
 struct Options {

@@ -1,9 +1,11 @@
 //! `prunella.toml`: what the owner says about the service and how far Prunella may go.
 
 mod load;
+mod maintenance;
 mod units;
 
 pub use load::{ConfigError, FILE_NAME, load, parse};
+pub use maintenance::{Daily, Maintenance};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;
@@ -65,6 +67,16 @@ pub fn passed_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The whole environment of this process, for commands that a person gives by hand and that have to run as they do in
+/// the shell. Variables that are not text are left out.
+#[must_use]
+pub fn whole_environment() -> BTreeMap<String, String> {
+    // `vars` would panic on what is not text.
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// The whole of `prunella.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +110,9 @@ pub struct Config {
     /// Where the service's own telemetry goes.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// When nothing is said.
+    #[serde(default)]
+    pub maintenance: Maintenance,
     /// Where Prunella keeps its ledger, releases and caches; `.prunella` in the repository if it is not given.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -422,6 +437,7 @@ impl Config {
             gateway: Gateway::default(),
             sandbox: Sandbox::default(),
             telemetry: Telemetry::default(),
+            maintenance: Maintenance::default(),
             state_dir: None,
         }
     }

@@ -3,7 +3,9 @@
 //! could have written differently.
 
 pub mod capture;
+mod compare;
 pub mod diagnose;
+pub(crate) mod fewest;
 mod form;
 pub mod publish;
 pub mod repair;

@@ -25,9 +25,12 @@ fn each_command() {
         "status",
         "incidents",
         "explain",
+        "ack",
         "rollback",
         "pause",
         "resume",
+        "heal",
+        "diagnose",
         "demo",
     ];
     let all: Vec<String> = verbs
