@@ -77,7 +77,7 @@ pub fn run(bench: &Bench, strategy: &str) -> Result<Vec<IncidentEvent>, String> 
 fn left_over(candidate: &Candidate, head: &HeadFiles) -> Option<String> {
     candidate.files.iter().find_map(|file| {
         let before = head.values().find(|state| state.path == file.path)?;
-        super::shrink::names_left_over(&file.path, &before.content, file.after.as_ref()?.as_bytes())
+        super::names::left_over(&file.path, &before.content, file.after.as_ref()?.as_bytes())
     })
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bench;
 use super::fewest::{Ground, Searched, as_outcome, search};
+use super::names::left_over_by;
 use crate::diffs;
 use crate::experiment::lab::Lab;
 use crate::experiment::reproduction::Reproduction;
@@ -144,29 +145,10 @@ fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &Comm
 /// The guilty commit without these hunks, as a commit that nothing points to.
 fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
     let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
-    if let Some(dangling) = dangling(diff, &edits) {
-        return Err(dangling);
+    if let Some(why) = left_over_by(&edits) {
+        return Err(why);
     }
     write_experiment(bench, commit, &edits)
-}
-
-/// Names that the edited files would use without a definition. Interpreted code fails by it only where it is run.
-fn dangling(diff: &CommitDiff, edits: &[hunks::Edit]) -> Option<String> {
-    written(edits).into_iter().find_map(|(path, state)| {
-        let before = diff
-            .files()
-            .iter()
-            .find_map(|f| f.new_state().filter(|s| s.path == path))?;
-        names_left_over(path, &before.content, &state?.content)
-    })
-}
-
-/// As a sentence, the names that a changed file uses and no longer defines, if there are any.
-pub(super) fn names_left_over(path: &str, before: &[u8], after: &[u8]) -> Option<String> {
-    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
-    let names = prunella_lang::lexical::dangling(language_of(path)?, &before, &after);
-    let name = names.first()?;
-    Some(format!("{path} would use `{name}`, which it no longer defines"))
 }
 
 /// A commit on top of another that nothing points to.
