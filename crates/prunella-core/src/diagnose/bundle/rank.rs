@@ -17,6 +17,9 @@ use crate::diagnose::rank::Evidence;
 
 /// Share of incidents in which a commit did it, before anything is known.
 const CODE: f64 = 0.65;
+/// Share in which something did it that leaves no sign in what was recorded. The other causes lose as much where no sign
+/// of them is seen.
+const UNSEEN: f64 = 0.25;
 
 /// How much each engine counts, by name; 1 where it is not named. For experiments about robustness.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -208,8 +211,10 @@ fn share(suspect: &Suspect<'_>) -> f64 {
 }
 
 fn others(case: &Case<'_>, emphasis: &Emphasis) -> Vec<OtherCause> {
-    let prior = ((1.0 - CODE) / HYPOTHESES.len() as f64).ln();
+    let share = (1.0 - CODE) / HYPOTHESES.len() as f64;
     let one = |hypothesis: &not_code::Hypothesis| {
+        let unknown = hypothesis.name == not_code::UNKNOWN;
+        let prior = if unknown { UNSEEN } else { share }.ln();
         let evidence: Vec<Evidence> = weighed("no-code-cause", not_code::weigh(hypothesis, case), emphasis).collect();
         OtherCause {
             name: hypothesis.name.to_owned(),

@@ -98,6 +98,7 @@ pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
     sql(hunk, found);
     renamed(hunk, found);
     types(hunk, found);
+    conversions(hunk, found);
     formats(hunk, found);
 }
 
@@ -277,7 +278,7 @@ fn key(line: &Line) -> Option<String> {
 }
 
 /// Whether a file holds settings or data instead of code.
-pub(super) fn is_data(path: &str) -> bool {
+pub(in crate::diagnose::bundle) fn is_data(path: &str) -> bool {
     let lower = path.to_lowercase();
     [
         ".yaml",
@@ -339,6 +340,26 @@ fn types(hunk: &Hunk, found: &mut Vec<Finding>) {
                 what,
             ));
         }
+    }
+}
+
+/// Values that are converted to another type than before: `Decimal(x)`, `float(x)`, `parseInt(x)`.
+fn conversions(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let named = |lines: &[Line]| -> std::collections::BTreeSet<String> {
+        let names = lines.iter().flat_map(super::calls::called);
+        names
+            .map(|name| name.trim_start_matches("parse").trim_start_matches("to").to_owned())
+            .filter(|name| TYPES.contains(&name.as_str()))
+            .collect()
+    };
+    let (before, after) = (named(&hunk.removed), named(&hunk.added));
+    if !before.is_empty() && !after.is_empty() && before != after {
+        let told = |names: std::collections::BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+        found.push(Finding::new(
+            Effect::TypeChanged,
+            0.7,
+            format!("converts to {} instead of {}", told(after), told(before)),
+        ));
     }
 }
 

@@ -40,7 +40,7 @@ fn among(value: &Value, all: &BTreeSet<Value>) -> bool {
 }
 
 /// The failure asks for a name that the change took away, or knows one that it brought.
-fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
+pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
     let of = |side: fn(&Hunk) -> &[Line]| -> BTreeSet<String> {
         suspect
             .change
@@ -124,6 +124,10 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
         .chain(good_logs.map(|log| log.text.clone()))
         .flat_map(|text| said(&text))
         .collect();
+    let telling = |value: &&Value| value.0 >= 256 && among(value, &bad) && !among(value, &good);
+    if let Some(value) = old.iter().find(telling) {
+        reasons.push((FAIR, format!("its old value {} is in what fails", value.0)));
+    }
     if let Some(value) = new.iter().find(|value| among(value, &bad) && !among(value, &good)) {
         reasons.push((FAIR, format!("its new value {} is in what is seen", value.0)));
     }
