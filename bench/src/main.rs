@@ -9,6 +9,7 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod petshop;
 mod report;
 mod root_cause_bench;
 
@@ -25,7 +26,13 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[
+    gateway::SUITE,
+    log_grouping::SUITE,
+    nab::SUITE,
+    petshop::SUITE,
+    root_cause_bench::SUITE,
+];
 
 /// What a suite is told.
 struct Options {

@@ -88,6 +88,13 @@ pub enum Verb {
     Incidents(Incidents),
     /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
     Explain(Explain),
+    /// Say who did it: of a frozen incident (a directory with exported telemetry) or of a live one
+    ///
+    /// A directory is ranked by what it holds, and nothing is run: docs/bundle-format.md says what can be in it. The
+    /// answer has evidence for and against, what was ruled out and what was not looked at.
+    ///
+    /// Exits with 0 if a commit or another cause is likelier than everything else together, with 1 if nothing is.
+    Diagnose(Diagnose),
     /// Go back to the last-known-good release
     Rollback,
     /// Turn the kill switch on: mitigation goes on, nothing else is changed
@@ -157,6 +164,33 @@ pub struct Incidents {
 pub struct Explain {
     /// The incident; any unambiguous beginning will do
     pub id: String,
+}
+
+/// `diagnose`
+#[derive(Clone, Debug, Args)]
+pub struct Diagnose {
+    /// A directory with exported telemetry, or an incident (any unambiguous beginning will do)
+    #[arg(value_name = "DIR|INCIDENT")]
+    pub target: String,
+    /// Take commits, diffs and owners from this git repository where the directory has none
+    #[arg(long, value_name = "PATH")]
+    pub repo: Option<PathBuf>,
+    /// How to show the answer: text, markdown, json or sarif
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// How a diagnosis is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// For a pull request, a chat, a document.
+    Markdown,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
 }
 
 /// `demo`

@@ -3,6 +3,7 @@
 
 mod demo;
 mod deploy;
+mod diagnose;
 mod doctor;
 mod explain;
 pub mod hidden;
@@ -60,6 +61,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Diagnose(options) => diagnose::run(dir, &options, ui).await?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,

@@ -25,6 +25,7 @@ fn each_command() {
         "status",
         "incidents",
         "explain",
+        "diagnose",
         "rollback",
         "pause",
         "resume",

@@ -19,35 +19,10 @@ use super::symptoms::{Move, rounded};
 use crate::diagnose::words::words;
 
 const MINUTE: i64 = 60_000;
-/// Endings of files and packages, which look like hosts.
-const FILES: &[&str] = &[
-    "go",
-    "py",
-    "js",
-    "ts",
-    "tsx",
-    "java",
-    "kt",
-    "rb",
-    "rs",
-    "php",
-    "cs",
-    "sql",
-    "json",
-    "yaml",
-    "yml",
-    "toml",
-    "csv",
-    "xml",
-    "html",
-    "exception",
-    "error",
-    "txt",
-    "log",
-    "sh",
-    "conf",
-    "ms",
-    "local",
+/// Ends of hosts' names. Names of classes, files and attributes have dots as well.
+const ENDS: &[&str] = &[
+    "com", "net", "org", "io", "dev", "cloud", "app", "co", "ai", "eu", "de", "uk", "us", "info", "biz", "gov", "edu",
+    "example", "internal", "corp", "lan", "local", "svc", "test",
 ];
 /// What nobody thought of. It needs no sign.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -318,14 +293,13 @@ pub(super) fn common_host<'a>(case: &'a Case<'_>) -> Option<(String, BTreeSet<&'
         .iter()
         .filter(|saying| saying.bad && saying.source != "context")
     {
-        for host in HOST.find_iter(&saying.text).take(8) {
+        for host in HOST
+            .find_iter(&saying.text)
+            .take(8)
+            .filter(|host| is_host(&saying.text, host))
+        {
             let host = host.as_str().to_lowercase();
-            let last = host.rsplit('.').next().unwrap_or_default();
-            let named = last.len() >= 2 && last.chars().any(char::is_alphabetic) && !FILES.contains(&last);
-            let ours = host.split('.').any(|label| own.contains(label));
-            if named && !ours && !saying.text.contains(&format!("/{host}"))
-                || saying.text.contains(&format!("//{host}")) && !ours
-            {
+            if !host.split('.').any(|label| own.contains(label)) {
                 seen.entry(host).or_default().insert(&saying.service);
             }
         }
@@ -333,6 +307,21 @@ pub(super) fn common_host<'a>(case: &'a Case<'_>) -> Option<(String, BTreeSet<&'
     seen.into_iter()
         .filter(|(_, services)| services.len() > 1)
         .max_by_key(|(_, services)| services.len())
+}
+
+/// Whether a dotted name is a host's: by its scheme, its port, its last label, or a region in it.
+fn is_host(text: &str, found: &regex::Match<'_>) -> bool {
+    let (before, after) = (&text[..found.start()], &text[found.end()..]);
+    let last = found.as_str().rsplit('.').next().unwrap_or_default();
+    let port = after
+        .strip_prefix(':')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let region = last.contains('-') && last.ends_with(|c: char| c.is_ascii_digit());
+    let named = last.chars().any(char::is_alphabetic);
+    let file = before.ends_with('/') && !before.ends_with("//");
+    let scheme = before.ends_with("://");
+    let line = port && !scheme && last.len() <= 3 && !ENDS.contains(&last);
+    named && !after.starts_with('=') && !file && !line && (scheme || port || region || ENDS.contains(&last))
 }
 
 fn flag(case: &Case<'_>) -> Vec<(f64, String)> {
@@ -402,5 +391,31 @@ fn unknown(case: &Case<'_>) -> Vec<(f64, String)> {
         vec![]
     } else {
         vec![(FAIR, "nothing was deployed before it began".to_owned())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let found: Vec<&str> = HOST
+            .find_iter(text)
+            .filter(|host| is_host(text, host))
+            .map(|host| host.as_str())
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn hosts_are_told_from_other_dotted_names() {
+        check(
+            "POST https://api.pay-example.com/charges: 502",
+            &["api.pay-example.com"],
+        );
+        check("503 SlowDown (s3.eu-x-1)", &["s3.eu-x-1"]);
+        check("dial tcp broker.kafka:9092: i/o timeout", &["broker.kafka"]);
+        check("java.net.SocketTimeoutException at Pay.java:57 http.route=/pay", &[]);
+        check("panic in src/pay.rs:41:5, version 1.2.3, os.path.join", &[]);
     }
 }
