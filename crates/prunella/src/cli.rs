@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Span;
+use crate::heal::budget::Budget;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -88,19 +89,34 @@ pub enum Verb {
     Incidents(Incidents),
     /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
     Explain(Explain),
-    /// Say who did it: of a frozen incident (a directory with exported telemetry) or of a live one
-    ///
-    /// A directory is ranked by what it holds, and nothing is run: docs/bundle-format.md says what can be in it. The
-    /// answer has evidence for and against, what was ruled out and what was not looked at.
-    ///
-    /// Exits with 0 if a commit or another cause is likelier than everything else together, with 1 if nothing is.
-    Diagnose(Diagnose),
     /// Go back to the last-known-good release
     Rollback,
     /// Turn the kill switch on: mitigation goes on, nothing else is changed
     Pause,
     /// Turn the kill switch off
     Resume,
+    /// Heal a failing command: find the commit that broke it and prove a patch
+    ///
+    /// Works in any git repository, without prunella.toml and without a running service. The command runs in the sandbox,
+    /// on the work tree as it is and on older commits. The work tree, the index and the branches stay as they are unless
+    /// --branch or --commit is given.
+    ///
+    /// Exits with 0 if a patch was proven, with 1 if not: then the page says how far it got.
+    #[command(after_help = "Example: prunella heal --patch fix.diff -- python -m pytest tests/test_cart.py")]
+    Heal(Heal),
+    /// Say who did it: of a failing command, a frozen incident or a live one
+    ///
+    /// `diagnose -- COMMAND` finds the commit and the hunks that broke a command: as `heal`, without making a patch. Exits
+    /// with 0 if the cause is proven, otherwise with 1.
+    ///
+    /// `diagnose DIR` ranks a frozen incident, a directory with exported telemetry, and runs nothing: docs/bundle-format.md
+    /// says what can be in it. `diagnose INCIDENT` shows what is known of one in the ledger. Both show evidence for and
+    /// against, what was ruled out and what was not looked at, and exit with 0 if a commit or another cause is likelier
+    /// than everything else together, otherwise with 1.
+    #[command(
+        after_help = "Examples:\n  prunella diagnose -- npm test\n  prunella diagnose incident/ --repo . --format sarif"
+    )]
+    Diagnose(Diagnose),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -166,18 +182,80 @@ pub struct Explain {
     pub id: String,
 }
 
+/// A failing command and what may be spent on it.
+#[derive(Clone, Debug, Args)]
+pub struct Failing {
+    /// What it may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `heal`
+#[derive(Clone, Debug, Args)]
+pub struct Heal {
+    /// The command and its limits.
+    #[command(flatten)]
+    pub failing: Failing,
+    /// Try only this strategy
+    #[arg(long, value_name = "NAME")]
+    pub strategy: Option<String>,
+    /// Write the proven patch to this file, as a unified diff for `git apply`
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// Make a branch with the patch as a commit on top of HEAD
+    #[arg(long, value_name = "NAME", conflicts_with = "commit")]
+    pub branch: Option<String>,
+    /// Commit the patch to the branch that is checked out
+    #[arg(long)]
+    pub commit: bool,
+    /// Find and prove the patch, and write nothing
+    #[arg(long, conflicts_with_all = ["patch", "branch", "commit"])]
+    pub dry_run: bool,
+}
+
 /// `diagnose`
 #[derive(Clone, Debug, Args)]
 pub struct Diagnose {
     /// A directory with exported telemetry, or an incident (any unambiguous beginning will do)
-    #[arg(value_name = "DIR|INCIDENT")]
-    pub target: String,
+    #[arg(
+        value_name = "DIR|INCIDENT",
+        required_unless_present = "command",
+        conflicts_with = "command"
+    )]
+    pub target: Option<String>,
     /// Take commits, diffs and owners from this git repository where the directory has none
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "command")]
     pub repo: Option<PathBuf>,
     /// How to show the answer: text, markdown, json or sarif
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, hide_possible_values = true)]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, hide_possible_values = true, conflicts_with = "command")]
     pub format: Format,
+    /// What a command may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl Diagnose {
+    /// The failing command with its limits, if one was given.
+    #[must_use]
+    pub fn failing(&self) -> Option<Failing> {
+        (!self.command.is_empty()).then(|| Failing {
+            budget: self.budget,
+            timeout: self.timeout,
+            command: self.command.clone(),
+        })
+    }
 }
 
 /// How a diagnosis is shown.

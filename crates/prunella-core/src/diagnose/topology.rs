@@ -224,7 +224,7 @@ struct Window {
 
 impl Window {
     fn of(node: &Node, measure: Measure, counted: bool) -> Option<Self> {
-        let normal = Normal::of(&node.normal, LEAST_WIDTH)?;
+        let normal = Normal::of(&node.normal, least_width(measure))?;
         let sign = match measure {
             Measure::Success { .. } => -1.0,
             Measure::Latency | Measure::Failure { .. } => 1.0,
@@ -257,6 +257,14 @@ impl Window {
             sign,
             counted,
         })
+    }
+}
+
+/// Shares of requests are quieter than times.
+fn least_width(measure: Measure) -> f64 {
+    match measure {
+        Measure::Latency | Measure::Traffic => LEAST_WIDTH,
+        Measure::Success { .. } | Measure::Failure { .. } => LEAST_SHARE,
     }
 }
 
@@ -301,7 +309,7 @@ fn deviation(node: &Node, window: &Window, measure: Measure) -> Option<Deviation
     if hot.is_empty() {
         return None;
     }
-    let normal = match Normal::of(&node.normal, LEAST_WIDTH) {
+    let normal = match Normal::of(&node.normal, least_width(measure)) {
         Some(normal) => normal,
         None if cold.is_empty() => return None,
         None => Normal::from(&cold, LEAST_WIDTH_OF_WINDOW),
@@ -333,7 +341,7 @@ fn clearness(risen: f64, requests: Option<f64>, normal: &Normal, measure: Measur
         };
         let noise = (usual * requests).max(1.0);
         // A share that varies by itself has that noise too.
-        let wide = if normal.width > 1.01 * LEAST_WIDTH * normal.level.abs().max(TINY) {
+        let wide = if normal.width > 1.01 * LEAST_SHARE * normal.level.abs().max(TINY) {
             normal.width
         } else {
             0.0

@@ -39,7 +39,11 @@ fn deployed(dir: &Path, sha: &str) {
 
 fn diagnose(dir: &Path, args: &[&str]) -> crate::world::Ran {
     let dir = dir.to_str().unwrap();
-    run_in(Path::new("/"), &[&["diagnose", dir], args].concat(), &[])
+    run_in(
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+        &[&["diagnose", dir], args].concat(),
+        &[],
+    )
 }
 
 #[test]

@@ -25,10 +25,11 @@ fn each_command() {
         "status",
         "incidents",
         "explain",
-        "diagnose",
         "rollback",
         "pause",
         "resume",
+        "heal",
+        "diagnose",
         "demo",
     ];
     let all: Vec<String> = verbs

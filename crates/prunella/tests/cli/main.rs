@@ -5,6 +5,7 @@ mod deploying;
 mod diagnose;
 mod docs;
 mod doctor;
+mod heal;
 mod help;
 mod history;
 mod init;

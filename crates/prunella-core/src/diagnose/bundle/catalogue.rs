@@ -464,6 +464,14 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (BadData, OFTEN),
             (Locks, OFTEN),
         ],
+        Effect::LockRemoved => &[
+            (WrongResult, DIRECT),
+            (BadData, OFTEN),
+            (Nil, SOMETIMES),
+            (Bounds, SOMETIMES),
+            (Crash, SOMETIMES),
+            (Errors, SOMETIMES),
+        ],
         Effect::ProbeChanged => &[
             (Crash, DIRECT),
             (Refused, OFTEN),

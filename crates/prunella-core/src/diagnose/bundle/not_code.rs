@@ -24,6 +24,11 @@ const ENDS: &[&str] = &[
     "com", "net", "org", "io", "dev", "cloud", "app", "co", "ai", "eu", "de", "uk", "us", "info", "biz", "gov", "edu",
     "example", "internal", "corp", "lan", "local", "svc", "test",
 ];
+/// Ends of source files, which have a line behind the colon.
+const SOURCES: &[&str] = &[
+    "go", "py", "js", "mjs", "ts", "tsx", "jsx", "java", "kt", "scala", "rb", "rs", "php", "cs", "c", "cc", "cpp", "h",
+    "ex", "erl", "swift", "clj", "lua", "sql",
+];
 /// What nobody thought of. It needs no sign.
 pub(super) const UNKNOWN: &str = "unknown";
 
@@ -320,7 +325,7 @@ fn is_host(text: &str, found: &regex::Match<'_>) -> bool {
     let named = last.chars().any(char::is_alphabetic);
     let file = before.ends_with('/') && !before.ends_with("//");
     let scheme = before.ends_with("://");
-    let line = port && !scheme && last.len() <= 3 && !ENDS.contains(&last);
+    let line = port && !scheme && SOURCES.contains(&last);
     named && !after.starts_with('=') && !file && !line && (scheme || port || region || ENDS.contains(&last))
 }
 

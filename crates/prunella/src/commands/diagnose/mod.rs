@@ -1,7 +1,7 @@
-//! `diagnose <DIR|incident>`: who did it, with the evidence for and against.
+//! `diagnose <DIR|incident>` and `diagnose -- COMMAND`: who did it, with the evidence for and against.
 //!
 //! A directory is a frozen incident (`docs/bundle-format.md`): it is ranked, and nothing is run. Anything else is an
-//! incident of the ledger: what is known of it is shown the same way.
+//! incident of the ledger: what is known of it is shown the same way. A command is [`heal`](super::heal)'s.
 
 mod history;
 mod read;
@@ -22,9 +22,14 @@ use crate::ui::{Exit, Fault, Problem, Ui};
 const OWNED: usize = 5;
 
 pub(super) async fn run(dir: Option<&Path>, options: &Diagnose, ui: &Ui) -> Result<Exit, Problem> {
-    let page = match frozen(dir, &options.target)? {
+    if let Some(failing) = options.failing() {
+        return super::heal::diagnose(dir, &failing, ui);
+    }
+    // The command line asks for one of both.
+    let target = options.target.as_deref().unwrap_or(".");
+    let page = match frozen(dir, target)? {
         Some(bundle) => of_directory(&bundle, options, ui)?,
-        None => of_incident(dir, &options.target).await?,
+        None => of_incident(dir, target).await?,
     };
     show(&page, options.format, ui)?;
     Ok(match page.grade {

@@ -99,6 +99,7 @@ fn is_structural(effect: Effect) -> bool {
             | Effect::KeyRenamed
             | Effect::CleanupRemoved
             | Effect::LockAdded
+            | Effect::LockRemoved
             | Effect::BatchingRemoved
             | Effect::TimeHandling
             | Effect::OrderChanged

@@ -154,6 +154,8 @@ const LOCKS: &[&str] = &[
     "lock table",
     "acquire",
     "rwlock",
+    "run exclusive",
+    "with lock",
     "exclusive",
 ];
 const SPAWNS: &[&str] = &[
@@ -383,6 +385,12 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
             Effect::LockAdded,
             0.8,
             "changes what it locks, or in which order",
+        ));
+    } else if before > after && after == 0 {
+        found.push(Finding::new(
+            Effect::LockRemoved,
+            0.8,
+            "no longer takes the lock or the transaction",
         ));
     } else if after > before {
         found.push(Finding::new(

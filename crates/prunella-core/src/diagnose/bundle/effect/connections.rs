@@ -118,7 +118,9 @@ fn holds(name: &str) -> bool {
 fn made(name: &str) -> bool {
     let normed = norm(name);
     let typed = name.starts_with(char::is_uppercase) && !normed.starts_with(" get ");
-    holds(name) && (typed || says_any(&normed, MAKERS))
+    // A prepared statement is held by the server.
+    says_any(&normed, &["prepare context", "prepare statement", "prepare_"])
+        || holds(name) && (typed || says_any(&normed, MAKERS))
 }
 
 #[cfg(test)]

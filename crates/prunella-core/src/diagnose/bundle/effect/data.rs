@@ -96,10 +96,28 @@ const TIMES: &[&str] = &[
 
 pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
     sql(hunk, found);
+    interface(hunk, found);
     renamed(hunk, found);
     types(hunk, found);
     conversions(hunk, found);
     formats(hunk, found);
+}
+
+/// Definitions that others have compiled in: what changes its number, name or type is another field to them.
+fn interface(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let file = hunk.file.to_lowercase();
+    let defines = [".proto", ".avsc", ".thrift", ".fbs", ".graphql", ".xsd", ".wsdl"];
+    if !defines.iter().any(|ending| file.ends_with(ending)) {
+        return;
+    }
+    let real = |line: &&Line| line.tokens.len() > 1;
+    if let Some((_, new)) = hunk.replaced().find(|(old, new)| old.tokens != new.tokens) {
+        let told = format!("changes an interface: `{}`", new.text.trim());
+        found.push(Finding::new(Effect::TypeChanged, 0.9, told));
+    } else if let Some(line) = hunk.gone().find(real) {
+        let told = format!("takes out of an interface: `{}`", line.text.trim());
+        found.push(Finding::new(Effect::FieldRenamed, 0.9, told));
+    }
 }
 
 fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {

@@ -87,6 +87,7 @@ pub(super) enum Effect {
     LogsMore,
     OrderChanged,
     ProbeChanged,
+    LockRemoved,
 }
 
 /// One thing that a change does.

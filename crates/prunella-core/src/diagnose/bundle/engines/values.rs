@@ -16,7 +16,7 @@ type Value = (i64, Unit);
 
 fn values(tokens: &[Token]) -> BTreeSet<Value> {
     let telling = |(value, unit): &(f64, Unit)| {
-        *value >= 3.0 && (*unit != Unit::Plain || (*value != 10.0 && *value != 100.0)) && *value < 1e12
+        *value >= 3.0 && (*unit != Unit::Plain || (*value > 12.0 && *value != 100.0)) && *value < 1e12
     };
     quantities(tokens)
         .into_iter()
@@ -69,6 +69,18 @@ pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>)
     let mut reasons = Vec::new();
     if let Some(word) = removed.difference(&added).find(telling) {
         reasons.push((FAIR, format!("the failure names `{word}`, which it took away")));
+    }
+    let headings: BTreeSet<String> = suspect
+        .change
+        .hunks
+        .iter()
+        .flat_map(|hunk| whole(&hunk.heading))
+        .collect();
+    if let Some(word) = headings.iter().find(telling) {
+        reasons.push((
+            WEAK,
+            format!("the failure names `{word}`, in which it changes something"),
+        ));
     }
     if let Some(word) = added.difference(&removed).find(telling) {
         reasons.push((WEAK, format!("the failure names `{word}`, which it brought")));
