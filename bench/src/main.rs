@@ -13,6 +13,7 @@ mod petshop;
 mod regressions;
 mod report;
 mod root_cause_bench;
+mod silent;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -34,6 +35,7 @@ static SUITES: &[Suite] = &[
     petshop::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
+    silent::SUITE,
 ];
 
 /// What a suite is told.
