@@ -9,9 +9,11 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod petshop;
 mod regressions;
 mod report;
 mod root_cause_bench;
+mod silent;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -30,8 +32,10 @@ static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    petshop::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
+    silent::SUITE,
 ];
 
 /// What a suite is told.
