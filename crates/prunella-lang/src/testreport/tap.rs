@@ -15,6 +15,9 @@ static POINT: LazyLock<Regex> =
 static PLAN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^1\.\.(\d+)(?:\s*#.*)?$").expect("a constant pattern"));
 static DIRECTIVE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)(?:^|[^\\])(#\s*(?:skip|todo)\S*.*)$").expect("a constant pattern"));
+/// What node-tap and node's own runner say behind a point: how long it took. No part of the name.
+static TIMING: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\s+#\s*time=\d[\d.]*\s*m?s\b.*$").expect("a constant pattern"));
 /// The nesting that is followed.
 const MAX_DEPTH: usize = 32;
 
@@ -59,6 +62,9 @@ fn read(text: &str) -> Option<TestReport> {
 
 fn point(builder: &mut Builder, parents: &str, found: &regex::Captures<'_>) {
     let description = found.get(3).map_or("", |text| text.as_str());
+    let description = TIMING
+        .find(description)
+        .map_or(description, |time| &description[..time.start()]);
     let directive = DIRECTIVE.captures(description).and_then(|found| found.get(1));
     let name = match directive {
         Some(directive) => description[..directive.start()].trim_end(),

@@ -113,6 +113,33 @@ impl Repo {
         ])
     }
 
+    /// Commits that changed a file, newest first, at most `count`; with `words`, only those that brought or took lines
+    /// with these words.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn touching(
+        &self,
+        commit: &CommitId,
+        path: &str,
+        words: Option<&str>,
+        count: usize,
+    ) -> Result<Vec<CommitId>, GitError> {
+        let limit = format!("--max-count={count}");
+        let mut args = vec![
+            "log".to_owned(),
+            "--format=%H".to_owned(),
+            "--no-color".to_owned(),
+            limit,
+        ];
+        args.extend(words.map(|words| format!("-S{words}")));
+        args.extend([commit.to_string(), "--".to_owned(), path.to_owned()]);
+        let names = self.git(args).run()?;
+        let names = String::from_utf8_lossy(&names).into_owned();
+        let parse = |name: &str| CommitId::parse(name).map_err(|e| GitError::protocol("log", e.to_string()));
+        names.lines().map(parse).collect()
+    }
+
     fn log(&self, what: &[&str]) -> Result<Vec<CommitInfo>, GitError> {
         const FIELDS: usize = 7;
         let limit = format!("--max-count={}", MAX_COMMITS + 1);
@@ -198,6 +225,18 @@ fn parse_commit(fields: &[&[u8]]) -> Result<CommitInfo, GitError> {
 mod tests {
     use super::*;
     use prunella_testkit::repo::RepoBuilder;
+
+    #[test]
+    fn commits_that_touched_a_file_and_its_words() {
+        let mut builder = RepoBuilder::new();
+        builder.commit(&[("t", "one\n"), ("a", "1\n")], "One");
+        let two = builder.commit(&[("t", "one\ntwo\n")], "Two");
+        let head = builder.commit(&[("a", "2\n")], "Three");
+        let repo = Repo::open(builder.path()).unwrap();
+        assert_eq!(repo.touching(&head, "t", None, 9).unwrap().len(), 2);
+        assert_eq!(repo.touching(&head, "t", Some("two"), 9).unwrap(), [two]);
+        assert!(repo.touching(&head, "none", Some("-x"), 9).unwrap().is_empty());
+    }
 
     #[test]
     fn the_range_holds_both_sides_of_a_merge() {

@@ -93,6 +93,14 @@ impl Carrier {
         })
     }
 
+    /// The files that the failing test stands in.
+    pub(super) fn test_files(&self) -> impl Iterator<Item = &str> {
+        self.failing
+            .iter()
+            .map(|file| file.path.as_str())
+            .filter(|path| !path.ends_with("conftest.py"))
+    }
+
     /// The ways that differ from each other, in the order in which they are tried.
     #[must_use]
     pub(super) fn ways(&self) -> Vec<Way> {

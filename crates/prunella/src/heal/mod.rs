@@ -112,6 +112,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
         notes,
         say,
         tried: Vec::new(),
+        suite: None,
     };
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
@@ -137,6 +138,8 @@ struct Session<'a> {
     notes: Vec<String>,
     say: &'a dyn Fn(&str),
     tried: Vec<Tried>,
+    /// The suite, with what it said of the newest state.
+    suite: Option<Suite>,
 }
 
 /// Other failing tests that are looked at when the first one leads nowhere.
@@ -322,7 +325,7 @@ impl Session<'_> {
             .flat_map(|exception| exception.in_app_frames())
             .filter_map(|frame| Some((frame.file.clone(), frame.line?)))
             .collect();
-        let mut suite = self.suite();
+        let mut suite = self.suite.take().or_else(|| self.new_suite());
         let mut helper = Helper {
             request: self.request,
             dirty: self.dirty.then(|| self.head.clone()),
@@ -343,13 +346,16 @@ impl Session<'_> {
         let result = work(&mut helper, &mut bench)?;
         if let Some((why, suite)) = suite.as_ref().and_then(|s| Some((s.silent.as_ref()?, s))) {
             let why = format!("{why} (`{}`, from {})", suite.variant.argv.join(" "), suite.source);
-            self.notes
-                .push(format!("the repository's own tests have no say: {why}"));
+            let note = format!("the repository's own tests have no say: {why}");
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
+        self.suite = suite;
         Ok(result)
     }
 
-    fn suite(&self) -> Option<Suite> {
+    fn new_suite(&self) -> Option<Suite> {
         let (argv, source) = self.request.suite.clone()?;
         let variant = Variant::plain(&argv).with(&self.shop.place, prunella_lang::runner::TELLING);
         Some(Suite::new(variant, source, &self.head))

@@ -172,11 +172,19 @@ impl Target {
         }
         let failing = seen.failing();
         // A test that fails says more than one whose set-up does.
+        let is_leaf = |test: &&String| !failing.iter().any(|other| other.starts_with(&format!("{test} > ")));
         let failed = failing
             .iter()
+            .filter(is_leaf)
             .find(|test| seen.outcome_of(test) == Some(TestOutcome::Failed));
         let test = failed.or(failing.first()).cloned();
         Some(Self::in_test(seen, test, failing, command))
+    }
+
+    /// The command as a whole, whatever its runner says of tests.
+    #[must_use]
+    pub(super) fn whole(seen: &Observation, command: &str) -> Self {
+        Self::in_test(seen, None, seen.failing(), command)
     }
 
     fn in_test(seen: &Observation, test: Option<String>, failing: Vec<String>, command: &str) -> Self {
@@ -259,9 +267,7 @@ impl Target {
             Match::Same => true,
             // One side shows no stack; the test and how it ended are the same.
             Match::Weaker => test.is_some() && self.identity.location == identity.location,
-            Match::Different(_) => {
-                strictness == Strictness::SameTest && test.is_some() && self.identity.class == identity.class
-            }
+            Match::Different(_) => strictness == Strictness::SameTest && self.identity.class == identity.class,
         };
         if same {
             Trial::Failed { seen: said }

@@ -167,12 +167,12 @@ impl Place {
         })
     }
 
-    /// The variables beyond the basic ones: what an experiment can leave out.
+    /// The variables beyond the basic ones and search paths: what an experiment can leave out.
     #[must_use]
     pub(super) fn optional_variables(&self) -> Vec<String> {
         self.env
             .keys()
-            .filter(|name| !BASIC.contains(&name.as_str()))
+            .filter(|name| !BASIC.contains(&name.as_str()) && !name.ends_with("PATH"))
             .cloned()
             .collect()
     }

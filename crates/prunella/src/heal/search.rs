@@ -1,7 +1,8 @@
 //! Finds the commit that brought the failure: gallops back to a commit that passes, then bisects between.
 //!
 //! *Method*: distances 1, 2, 4, … along the first parents until a commit passes; where old commits cannot be run, the
-//! gap between the last failing one and the first that does not run is halved instead. Then posterior bisection over
+//! gap between the last failing one and the first that does not run is halved instead; at last the commits that touched
+//! the failing test are tried. Then posterior bisection over
 //! the whole graph between, with the ranking as prior. The culprit and its parents are run again before it is named.
 //! *Source*: exponential search (Bentley & Yao 1976); `prunella_core::diagnose::bisect`; repeated verification of
 //! culprit and parent: Google's culprit finding (ICST 2023).
@@ -13,6 +14,7 @@ use prunella_core::diagnose::bisect::{self, Bisection, Node, Step};
 use prunella_core::diagnose::rank::{ChangedFile, Ranking, SuspectInput, Symptom, rank};
 use prunella_core::id::CommitId;
 use prunella_core::verify::Trial;
+use prunella_lang::runner::function_of;
 
 use super::carry::{Carrier, Way};
 use super::oracle::{Strictness, Target};
@@ -25,6 +27,8 @@ use crate::steps::diagnose::as_outcome;
 const MAX_READ: usize = 300;
 /// Steps of galloping that show nothing before older commits are given up.
 const MAX_BLANK: usize = 4;
+/// Commits that are tried because they touched the failing test.
+const LANDMARKS: usize = 10;
 /// Runs of the culprit and of its parents before it is named; fewer where one run takes longer than [`LONG`].
 const CONFIRM: usize = 4;
 const LONG: Duration = Duration::from_secs(15);
@@ -107,12 +111,10 @@ impl Search<'_> {
         let strict = self.within(&line, way, Strictness::Exact)?;
         match &strict {
             // Nothing varies with the strictness if no run showed another failure of the same test.
-            End::NonePasses { .. } | End::Narrowed(_) if self.target.test.is_some() => {
-                match self.within(&line, way, Strictness::SameTest)? {
-                    found @ (End::Found(_) | End::Flaky { .. } | End::Over(_)) => Ok(found),
-                    _ => Ok(strict),
-                }
-            }
+            End::NonePasses { .. } | End::Narrowed(_) => match self.within(&line, way, Strictness::SameTest)? {
+                found @ (End::Found(_) | End::Flaky { .. } | End::Over(_)) => Ok(found),
+                _ => Ok(strict),
+            },
             _ => Ok(strict),
         }
     }
@@ -135,7 +137,9 @@ impl Search<'_> {
             .carrier
             .over(&self.shop.shadow, commit, way)
             .map_err(|e| e.to_string())?;
-        Ok(self.shop.trials(&placed, self.variant, self.target, strictness, runs))
+        let trials = self.shop.trials(&placed, self.variant, self.target, strictness, runs);
+        tracing::debug!(commit = commit.short(), way = way.label(), ?strictness, "{trials:?}");
+        Ok(trials)
     }
 
     fn trial(&mut self, commit: &CommitId, way: Way, strictness: Strictness) -> Result<Trial, String> {
@@ -189,8 +193,43 @@ impl Search<'_> {
                 }
             }
         }
+        for commit in self.landmarks() {
+            if let Some(why) = self.shop.over() {
+                return Ok(Gallop::End(End::Over(why)));
+            }
+            match self.trial(&commit, way, strictness)? {
+                Trial::Passed => return Ok(Gallop::Passes(commit)),
+                Trial::Failed { .. } => fail += 1,
+                Trial::OtherFailure { .. } | Trial::NotRun { .. } => blank += 1,
+            }
+        }
         let oldest = line.get(last_fail).map(|info| info.id.clone());
         Ok(Gallop::End(End::NonePasses { fail, blank, oldest }))
+    }
+
+    /// Commits at which the failing test most likely passed: the one that brought it, and those that changed its file.
+    /// The stretch in which it passed can be too short for the gallop.
+    fn landmarks(&self) -> Vec<CommitId> {
+        let repo = &self.shop.shadow;
+        // The innermost title, where tests are nested; a function's name otherwise.
+        let words = self.target.test.as_deref().map(|test| match test.rsplit_once(" > ") {
+            Some((_, title)) => title,
+            None => function_of(test),
+        });
+        let mut found: Vec<CommitId> = Vec::new();
+        for path in self.carrier.test_files().take(3) {
+            if let Some(words) = words.filter(|words| words.len() > 3) {
+                let brought = repo
+                    .touching(self.head, path, Some(words), LANDMARKS)
+                    .unwrap_or_default();
+                found.extend(brought.into_iter().rev());
+            }
+            found.extend(repo.touching(self.head, path, None, LANDMARKS).unwrap_or_default());
+        }
+        let mut seen = BTreeSet::from([self.head.clone()]);
+        found.retain(|commit| seen.insert(commit.clone()));
+        found.truncate(LANDMARKS);
+        found
     }
 
     fn between(&mut self, good: &CommitId, way: Way, strictness: Strictness) -> Result<End, String> {

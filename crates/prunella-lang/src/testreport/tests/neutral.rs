@@ -218,3 +218,18 @@ Passed top level
 "#,
     );
 }
+
+#[test]
+fn tap_times_are_no_part_of_a_name() {
+    check(
+        "TAP version 13\n# Subtest: a.js\n    ok 1 - one # time=1.5ms\n    1..1\n\
+         not ok 1 - a.js # time=11.505ms\nok 2 - costs # of things\n1..2\n# failed 1 test\n",
+        "",
+        "
+Tap: 2 passed, 1 failed, 0 skipped
+Failed a.js
+Passed a.js > one
+Passed costs # of things
+",
+    );
+}
