@@ -27,6 +27,26 @@ pub enum AnomalyKind {
     Exhaustion,
     /// Much more memory than the last-known-good release.
     MemoryRunaway,
+    /// Something is said that was never said before.
+    NewTemplate,
+    /// What used to be said is no longer.
+    VanishedTemplate,
+    /// Something is said more or less often, or more severely.
+    LogRate,
+    /// An order or a pair that always held is broken: a start without its end.
+    Order,
+    /// A metric's level, trend, spread or season changed.
+    Metric,
+    /// A metric stopped, or stopped to move.
+    Missing,
+    /// A floor that rises: memory, descriptors, threads, connections, disk.
+    Leak,
+    /// An operation of a trace is slower, fails, or calls otherwise than it did.
+    Trace,
+    /// No error is reported, but what is done is not what used to be done.
+    Silent,
+    /// An outside alert says so.
+    Alert,
 }
 
 /// How sure the claim is.

@@ -23,10 +23,12 @@ const SETTINGS: Settings = Settings {
     margin: Margin {
         ratio: 2.0,
         excess: 0.02,
+        most: 0.2,
     },
     own_margin: Margin {
         ratio: 3.0,
         excess: 0.05,
+        most: 1.0,
     },
     weight: 0.25,
     min_bad: 10.0,

@@ -30,10 +30,12 @@ const SETTINGS: Settings = Settings {
     margin: Margin {
         ratio: 1.5,
         excess: 0.002,
+        most: 0.05,
     },
     own_margin: Margin {
         ratio: 3.0,
         excess: 0.01,
+        most: 1.0,
     },
     weight: 1.0,
     min_bad: 3.0,
@@ -358,5 +360,17 @@ mod tests {
             assert!(w.see(batch("third", "/b", tick, 20, 2)).is_empty(), "{tick}");
         }
         assert_eq!(w.see(batch("third", "/a", 60, 20, 20)).len(), 1);
+    }
+
+    #[test]
+    fn a_service_that_is_deployed_often_keeps_a_baseline() {
+        let mut w = world(400);
+        for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
+            let tick = 30 + n as u64;
+            w.see(batch(name, "/a", tick, 40, 0));
+            w.ctx.lkg = Some(crate::id::ReleaseId::parse(name).unwrap());
+        }
+        // Of 40 requests alone nobody could say so soon that this is worse.
+        assert_eq!(w.see(batch("four", "/a", 40, 20, 3)).len(), 1);
     }
 }

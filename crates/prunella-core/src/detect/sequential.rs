@@ -144,13 +144,18 @@ impl From<Counts> for (f64, f64) {
     }
 }
 
-/// How much worse is still the same: H₀ is p₁ ≤ `ratio` · p₀ + `excess`.
+/// How much worse is still the same: H₀ is p₁ ≤ min(`ratio` · p₀ + `excess`, p₀ + `most`).
+///
+/// A ratio alone would tolerate a great deal where the baseline's share is high, or only not known to be low: with few
+/// requests in the baseline no failure of it could be called worse. H₀ stays a convex set, as the bound is concave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Margin {
     /// At least 1.
     pub ratio: f64,
     /// At least 0, below 1.
     pub excess: f64,
+    /// The most that is tolerated in absolute terms; at least `excess`.
+    pub most: f64,
 }
 
 impl Margin {
@@ -158,14 +163,24 @@ impl Margin {
     pub const NONE: Self = Self {
         ratio: 1.0,
         excess: 0.0,
+        most: 0.0,
     };
 
     fn worst(self, base: f64) -> f64 {
-        (self.ratio * base + self.excess).min(1.0)
+        (self.ratio * base + self.excess).min(base + self.most).min(1.0)
+    }
+
+    /// How fast [`worst`](Self::worst) rises at this baseline.
+    fn rise(self, base: f64) -> f64 {
+        if self.ratio * base + self.excess <= base + self.most {
+            self.ratio
+        } else {
+            1.0
+        }
     }
 
     fn base_for(self, new: f64) -> f64 {
-        ((new - self.excess) / self.ratio).clamp(0.0, 1.0)
+        ((new - self.excess) / self.ratio).max(new - self.most).clamp(0.0, 1.0)
     }
 }
 
@@ -182,7 +197,7 @@ pub fn ln_e_worse(base: Counts, new: Counts, margin: Margin) -> f64 {
     }
     // The log-likelihood is concave and the best point lies outside H₀: the best inside is on the boundary
     // p₁ = g(p₀), between the place that is best for the baseline and the place that is best for the new stream.
-    let slope = |p: f64| base.slope(p) + margin.ratio * new.slope(margin.worst(p));
+    let slope = |p: f64| base.slope(p) + margin.rise(p) * new.slope(margin.worst(p));
     let p = if base.n == 0.0 {
         margin.base_for(best_new)
     } else {
@@ -263,16 +278,20 @@ mod tests {
     #[test]
     fn the_greatest_likelihood_under_the_null_is_found() {
         // Against a fine grid over all of H₀.
-        let margin = Margin {
-            ratio: 1.3,
-            excess: 0.01,
-        };
-        for (base, new) in [
-            ((300, 0), (20, 5)),
-            ((50, 7), (40, 20)),
-            ((1000, 3), (1000, 30)),
-            ((5, 0), (1, 1)),
+        for (most, base, new) in [
+            (1.0, (300, 0), (20, 5)),
+            (1.0, (50, 7), (40, 20)),
+            (1.0, (1000, 3), (1000, 30)),
+            (1.0, (5, 0), (1, 1)),
+            (0.05, (50, 0), (40, 20)),
+            (0.05, (50, 9), (400, 200)),
+            (0.02, (1000, 3), (1000, 30)),
         ] {
+            let margin = Margin {
+                ratio: 1.3,
+                excess: 0.01,
+                most,
+            };
             let (base, new) = (Counts::new(base.0, base.1), Counts::new(new.0, new.1));
             let mixture = base.ln_mixture(BASE_PRIOR) + new.ln_mixture(NEW_PRIOR);
             let mut best = f64::NEG_INFINITY;
@@ -383,6 +402,18 @@ mod tests {
         }
         assert!(missed <= 10, "{missed} of 100");
         assert!(excess_upper_bound(Counts::default(), Counts::new(9, 0), 0.05) >= 1.0);
+    }
+
+    #[test]
+    fn a_short_baseline_without_a_failure_is_enough_for_a_gross_one() {
+        let margin = |most| Margin {
+            ratio: 1.5,
+            excess: 0.002,
+            most,
+        };
+        let e = |most| ln_e_worse(Counts::new(50, 0), Counts::new(2_000, 500), margin(most)).exp();
+        assert!(e(1.0) < 200.0, "a ratio alone leaves it open: {}", e(1.0));
+        assert!(e(0.05) > 600.0, "{}", e(0.05));
     }
 
     #[test]

@@ -18,6 +18,7 @@ const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 const MARGIN: Margin = Margin {
     ratio: 1.5,
     excess: 0.03,
+    most: 0.2,
 };
 const WEIGHT: f64 = 0.25;
 const MIN_SLOW: f64 = 8.0;

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::sequential::{Counts, Margin};
+use super::sequential::{Counts, Margin, ln_e_worse};
 use super::stream::{Baseline, Basis, Decision, MIN_BASELINE, Rule, Stream};
 use super::table::Bounded;
 use super::time::Steady;
@@ -169,7 +169,7 @@ impl Versus {
         for (route, stream) in accepted.into_iter().flat_map(|trial| trial.routes.iter()) {
             let entry = self.past.entry(route, s.max_routes);
             let seen = stream.whole();
-            *entry = if seen.n() >= MIN_BASELINE {
+            *entry = if seen.n() >= MIN_BASELINE && differs(s, *entry, seen) {
                 seen
             } else {
                 entry.plus(seen)
@@ -248,6 +248,12 @@ impl Versus {
             at_ms,
         )
     }
+}
+
+/// Whether an accepted release fails more than the one before it, as far as can be seen: then only its own requests are
+/// the past. Otherwise both together are, so that a service that is deployed often has a baseline worth the name.
+fn differs(s: Settings, before: Counts, seen: Counts) -> bool {
+    ln_e_worse(before.weighted(s.weight), seen.weighted(s.weight), Margin::NONE) > 0.0
 }
 
 impl Settings {

@@ -29,10 +29,9 @@ pub fn commit_message(
             .join("\n"),
     );
     paragraphs.push(proof(diagnosis));
-    paragraphs.push(format!(
-        "Reverts-hunks-of: {}\nPrunella-Incident: {incident}",
-        candidate.reverts
-    ));
+    let reverts = candidate.reverts.as_ref();
+    let reverts = reverts.map_or_else(String::new, |commit| format!("Reverts-hunks-of: {commit}\n"));
+    paragraphs.push(format!("{reverts}Prunella-Incident: {incident}"));
     paragraphs.join("\n\n") + "\n"
 }
 
@@ -43,11 +42,11 @@ fn subject(candidate: &Candidate, diagnosis: &Diagnosis, place: &str) -> String 
         1 => "Revert one hunk of".to_owned(),
         some => format!("Revert {some} hunks of"),
     };
-    let subject = format!(
-        "{what} {}, which broke {}",
-        candidate.reverts.short(),
-        plain(place, SUBJECT)
-    );
+    let place = plain(place, SUBJECT);
+    let subject = match &candidate.reverts {
+        Some(reverts) => format!("{what} {}, which broke {place}", reverts.short()),
+        None => format!("Fix {place}"),
+    };
     plain(&subject, SUBJECT)
 }
 

@@ -46,7 +46,7 @@ pub(super) fn revert(
     let total = input.diff.hunk_ids().count();
     let made = Made {
         strategy,
-        reverts,
+        reverts: Some(reverts),
         hunks: guarded.allowed.len(),
         rationale: rationale(input, &guarded, total, &at_guilty, &edits),
         fix_safety: if guarded.allowed.len() == total && edits == at_guilty {

@@ -1,5 +1,6 @@
 //! Diagnosis → Candidate: one strategy a file. A candidate is untrusted whoever made it; only the judge decides.
 
+mod draft;
 mod full_revert;
 mod guard;
 mod message;
@@ -11,6 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use draft::{Draft, DraftFile, GENERATORS, Generator, GeneratorInput, Localisation, MAX_DRAFT_FILES};
 pub use guard::{Guarded, guard};
 pub use message::commit_message;
 
@@ -126,8 +128,8 @@ pub struct Candidate {
     pub patch: String,
     /// The commit that it applies to.
     pub base_commit: CommitId,
-    /// The commit whose hunks it takes back.
-    pub reverts: CommitId,
+    /// The commit whose hunks it takes back; `None` for what is no revert.
+    pub reverts: Option<CommitId>,
     /// How many hunks it takes back.
     pub hunks_reverted: u32,
     /// What it does and what it leaves, for people, a sentence a line.
@@ -169,6 +171,18 @@ pub enum Declined {
     TooLarge {
         /// Its size.
         bytes: u64,
+    },
+    /// More files than [`MAX_DRAFT_FILES`].
+    #[error("the patch would write {files} files, more than {MAX_DRAFT_FILES}")]
+    TooManyFiles {
+        /// How many.
+        files: usize,
+    },
+    /// A draft for a file that is not there.
+    #[error("the newest commit has no file {path}")]
+    NoSuchFile {
+        /// Which.
+        path: String,
     },
     /// The newest commit already has the change.
     #[error("the newest commit already has this change: deploy it")]
@@ -214,8 +228,8 @@ pub fn propose_all(input: &RepairInput<'_>) -> (Vec<Candidate>, Vec<(&'static st
 
 /// What a strategy knows about its candidate beside the edits.
 struct Made<'a> {
-    strategy: &'static str,
-    reverts: &'a CommitId,
+    strategy: &'a str,
+    reverts: Option<&'a CommitId>,
     hunks: usize,
     rationale: String,
     fix_safety: FixSafety,
@@ -242,7 +256,7 @@ fn candidate(edits: &[Edit], head_commit: &CommitId, made: Made<'_>) -> Result<C
         files: file_edits(edits),
         patch,
         base_commit: head_commit.clone(),
-        reverts: made.reverts.clone(),
+        reverts: made.reverts.cloned(),
         hunks_reverted: made.hunks as u32,
         rationale: made.rationale,
         fix_safety: made.fix_safety,

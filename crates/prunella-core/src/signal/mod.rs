@@ -5,6 +5,7 @@ mod histogram;
 mod log;
 mod process;
 mod request;
+pub mod telemetry;
 pub mod template;
 
 use serde::{Deserialize, Serialize};

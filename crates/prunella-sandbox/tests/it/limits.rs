@@ -53,7 +53,8 @@ fn a_fork_bomb_is_bounded_and_ended() {
         let bound = if report.tier == prunella_sandbox::Tier::C {
             256
         } else {
-            32
+            // The limit holds for each user of a namespace; pid 1 of the jail and the first shell may belong to another.
+            32 + 2
         };
         let killed = report.processes_killed_at_end;
         assert!(killed <= bound, "{name}: {killed}");

@@ -30,6 +30,7 @@ const MAX_PAST_LATENCY: u64 = 20_000;
 const MARGIN: Margin = Margin {
     ratio: 1.5,
     excess: 0.002,
+    most: 0.05,
 };
 /// The most requests that an answer says are needed.
 const MOST_NEEDED: u64 = 10_000_000;
