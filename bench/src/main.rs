@@ -9,6 +9,7 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod repair;
 mod report;
 mod root_cause_bench;
 
@@ -25,12 +26,14 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, repair::SUITE, root_cause_bench::SUITE];
 
 /// What a suite is told.
 struct Options {
     /// Cases to use instead of the suite's own.
     data: Option<PathBuf>,
+    /// Whether repairs are ranked by the language model.
+    model: bool,
 }
 
 #[derive(Parser)]
@@ -41,6 +44,9 @@ struct Args {
     /// A directory with the public layout of the suite's data set.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Leave the language model out of the ranking of repairs.
+    #[arg(long)]
+    no_model: bool,
     /// Print the result as one JSON object on the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -55,6 +61,12 @@ fn suites() -> String {
 }
 
 fn main() -> ExitCode {
+    // The sandbox's supervisor is this program again.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "jail") {
+        prunella_sandbox::jail_main(0);
+    }
+    let talk = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    talk.with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let args = Args::parse();
     if args.suite == gateway::CHILD {
         return gateway::child(&args.rest);
@@ -63,7 +75,7 @@ fn main() -> ExitCode {
         report::say(&format!("there is no suite `{}`. {}", args.suite, suites()));
         return ExitCode::from(2);
     };
-    match (suite.run)(&Options { data: args.data }) {
+    match (suite.run)(&Options { data: args.data, model: !args.no_model }) {
         Ok(report) => {
             report.print(suite.name, args.json);
             ExitCode::SUCCESS

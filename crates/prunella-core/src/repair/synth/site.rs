@@ -172,7 +172,8 @@ fn ingredients(tree: &Tree, unit: NodeId, scope: &Scope) -> Vec<Ingredient> {
             continue;
         }
         let text = tree.text(id);
-        if text.contains('\n') || is_keyword_default(tree, id) {
+        let is_bare_tuple = node.kind == Kind::Tuple && !text.starts_with('(');
+        if text.contains('\n') || is_bare_tuple || is_keyword_default(tree, id) {
             continue;
         }
         if let Some(known) = found.iter_mut().find(|i| i.text == text) {

@@ -433,7 +433,7 @@ impl Tree {
             let Some(parent) = node.parent else { return true };
             match (self.kind(parent), node.role) {
                 (_, Role::Target | Role::Name)
-                | (Kind::Assign, Role::Left)
+                | (Kind::Assign | Kind::AugAssign, Role::Left)
                 | (Kind::Param | Kind::Params | Kind::Import, Role::Part) => return false,
                 (Kind::Tuple | Kind::List | Kind::Paren, _) => at = parent,
                 _ => return true,

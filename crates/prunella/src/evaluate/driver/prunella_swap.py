@@ -21,6 +21,7 @@ class Swap:
         """Finds all functions of these files (absolute paths)."""
         wanted = {os.path.realpath(file) for file in files}
         known = {}
+        gc.unfreeze()  # what is frozen is not listed
         for thing in gc.get_objects():
             if isinstance(thing, types.FunctionType):
                 name = thing.__code__.co_filename
@@ -29,6 +30,7 @@ class Swap:
                     path = known[name] = os.path.realpath(name)
                 if path in wanted:
                     self.live.setdefault(path, []).append(thing)
+        gc.freeze()
         return self
 
     def functions(self, candidate):
