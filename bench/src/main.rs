@@ -9,6 +9,7 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod regressions;
 mod repair;
 mod report;
 mod root_cause_bench;
@@ -26,7 +27,14 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, repair::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[
+    gateway::SUITE,
+    log_grouping::SUITE,
+    nab::SUITE,
+    regressions::SUITE,
+    repair::SUITE,
+    root_cause_bench::SUITE,
+];
 
 /// What a suite is told.
 struct Options {
@@ -66,7 +74,8 @@ fn main() -> ExitCode {
         prunella_sandbox::jail_main(0);
     }
     let talk = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    talk.with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    talk.with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     let args = Args::parse();
     if args.suite == gateway::CHILD {
         return gateway::child(&args.rest);
@@ -75,7 +84,10 @@ fn main() -> ExitCode {
         report::say(&format!("there is no suite `{}`. {}", args.suite, suites()));
         return ExitCode::from(2);
     };
-    match (suite.run)(&Options { data: args.data, model: !args.no_model }) {
+    match (suite.run)(&Options {
+        data: args.data,
+        model: !args.no_model,
+    }) {
         Ok(report) => {
             report.print(suite.name, args.json);
             ExitCode::SUCCESS

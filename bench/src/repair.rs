@@ -113,7 +113,12 @@ impl Tally {
             put(&format!("{name}_count"), self.counts.get(name).copied().unwrap_or(0.0));
         }
         for half in ["even", "odd"] {
-            let of = self.counts.get(&format!("cases_{half}")).copied().unwrap_or(0.0).max(1.0);
+            let of = self
+                .counts
+                .get(&format!("cases_{half}"))
+                .copied()
+                .unwrap_or(0.0)
+                .max(1.0);
             for name in ["correct_first", "correct_any"] {
                 let count = self.counts.get(&format!("{name}_{half}")).copied().unwrap_or(0.0);
                 put(&format!("{name}_{half}"), count / of);
@@ -124,7 +129,9 @@ impl Tally {
         put("seconds_max", self.seconds.iter().copied().fold(0.0, f64::max));
         put("confidence_right", median(&self.right_confidence));
         put("confidence_wrong", median(&self.wrong_confidence));
-        say("published, Python, search without a model of language: 13 of 40 plausible; an LLM of 2023 with hints: 31 right");
+        say(
+            "published, Python, search without a model of language: 13 of 40 plausible; an LLM of 2023 with hints: 31 right",
+        );
         self.report
     }
 }

@@ -118,14 +118,22 @@ impl Case {
     /// Searches and judges.
     pub(super) fn repair(&self, budget: Duration, cores: usize, with_model: bool) -> Result<Outcome, BenchError> {
         let test = format!("python_testcases/test_{}.py", self.name);
-        let argv: Vec<String> = ["python3", "-m", "pytest", "-q", &test].iter().map(ToString::to_string).collect();
+        let argv: Vec<String> = ["python3", "-m", "pytest", "-q", &test]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let cell = self.cell(budget);
         let house = House::learn(self.tree.path());
         let model: Option<&dyn Naturalness> = with_model.then_some(&house as &dyn Naturalness);
         let task = SearchTask {
-            cell: &cell,
+            tree: self.tree.path(),
+            root: self.tree.path(),
             argv: &argv,
-            env: BTreeMap::new(),
+            jail: &|argv: &[String], wall| {
+                let mut cell = cell.clone();
+                cell.limits.wall = wall;
+                cell.spec(argv, &BTreeMap::new())
+            },
             budget,
             cores,
             model,
@@ -209,7 +217,12 @@ impl Case {
         let verdict: Verdict =
             serde_json::from_str(said.trim()).map_err(|e| BenchError::Unexpected(format!("the judge: {e}")))?;
         let is_right = verdict.inputs > 0 && verdict.same == verdict.inputs;
-        let why = format!("{}/{} {}", verdict.same, verdict.inputs, verdict.first.unwrap_or_default().join(" ≠ "));
+        let why = format!(
+            "{}/{} {}",
+            verdict.same,
+            verdict.inputs,
+            verdict.first.unwrap_or_default().join(" ≠ ")
+        );
         Ok((if is_right { Judged::Right } else { Judged::Wrong }, why))
     }
 
@@ -220,8 +233,14 @@ impl Case {
         let after = String::from_utf8_lossy(content).into_owned();
         let old: std::collections::BTreeSet<&str> = before.lines().collect();
         let new: std::collections::BTreeSet<&str> = after.lines().collect();
-        let gone = before.lines().filter(|l| !new.contains(l)).map(|l| format!("-{}", l.trim()));
-        let come = after.lines().filter(|l| !old.contains(l)).map(|l| format!("+{}", l.trim()));
+        let gone = before
+            .lines()
+            .filter(|l| !new.contains(l))
+            .map(|l| format!("-{}", l.trim()));
+        let come = after
+            .lines()
+            .filter(|l| !old.contains(l))
+            .map(|l| format!("+{}", l.trim()));
         Ok(gone.chain(come).collect::<Vec<_>>().join("\n"))
     }
 }

@@ -16,6 +16,7 @@ pub mod diffs;
 pub mod evaluate;
 pub mod experiment;
 pub mod git;
+pub mod heal;
 pub mod home;
 pub mod journal;
 pub mod render;

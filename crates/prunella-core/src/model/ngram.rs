@@ -22,7 +22,7 @@ const VOCABULARY: f64 = 50_000.0;
 
 /// Keys are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Same(u64);
+struct Same(u64);
 
 impl Hasher for Same {
     fn finish(&self) -> u64 {
@@ -50,7 +50,9 @@ pub fn token(text: &str) -> u64 {
     match text.len() {
         4.. if is_number => 1,
         13.. if is_text => 2,
-        _ => text.bytes().fold(0x51_7c_c1_b7, |hash, byte| mix(hash, u64::from(byte))),
+        _ => text
+            .bytes()
+            .fold(0x51_7c_c1_b7, |hash, byte| mix(hash, u64::from(byte))),
     }
 }
 
@@ -144,12 +146,18 @@ impl<'a> Nested<'a> {
     pub fn bits(&self, before: &[u64], tokens: &[u64]) -> f64 {
         let context = &before[before.len().saturating_sub(ORDER - 1)..];
         let all: Vec<u64> = context.iter().chain(tokens).copied().collect();
-        (context.len()..all.len()).map(|at| -self.probability(&all[..=at]).log2()).sum()
+        (context.len()..all.len())
+            .map(|at| -self.probability(&all[..=at]).log2())
+            .sum()
     }
 
     /// The probability of the last token after those before it.
     fn probability(&self, tokens: &[u64]) -> f64 {
-        let total: f64 = self.levels.iter().map(|(counts, weight)| counts.tokens as f64 * weight).sum();
+        let total: f64 = self
+            .levels
+            .iter()
+            .map(|(counts, weight)| counts.tokens as f64 * weight)
+            .sum();
         let last = tokens.len() - 1;
         let mut probability = 1.0 / VOCABULARY;
         for length in 1..=ORDER.min(tokens.len()) {
@@ -165,7 +173,10 @@ impl<'a> Nested<'a> {
     }
 
     fn count(&self, hash: u64) -> f64 {
-        self.levels.iter().map(|(counts, weight)| counts.get(hash) * weight).sum()
+        self.levels
+            .iter()
+            .map(|(counts, weight)| counts.get(hash) * weight)
+            .sum()
     }
 }
 

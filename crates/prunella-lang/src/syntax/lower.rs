@@ -36,7 +36,13 @@ pub(super) fn lower(grammar: &Grammar, concrete: &tree_sitter::Tree, source: &st
 
 impl Lowering<'_> {
     /// Lowers the children of a concrete node below `parent`. A node that is passed through hands its own role on.
-    fn children(&mut self, of: &tree_sitter::Node<'_>, parent: NodeId, handed: Option<Role>, depth: usize) -> Option<()> {
+    fn children(
+        &mut self,
+        of: &tree_sitter::Node<'_>,
+        parent: NodeId,
+        handed: Option<Role>,
+        depth: usize,
+    ) -> Option<()> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -49,7 +55,11 @@ impl Lowering<'_> {
             let node = cursor.node();
             if node.is_named() && !node.is_extra() {
                 let role = (self.grammar.role)(&node, cursor.field_name(), place);
-                let role = if role == Role::Part { handed.unwrap_or(role) } else { role };
+                let role = if role == Role::Part {
+                    handed.unwrap_or(role)
+                } else {
+                    role
+                };
                 self.node(&node, parent, role, depth)?;
                 place += 1;
             }

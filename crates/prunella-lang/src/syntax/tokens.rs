@@ -83,15 +83,25 @@ fn comment(data: &LexicalData, rest: &str) -> Option<usize> {
     if data.line_comments.iter().any(|open| rest.starts_with(open.as_str())) {
         return Some(rest.find('\n').unwrap_or(rest.len()));
     }
-    let (open, close) = data.block_comments.iter().find(|(open, _)| rest.starts_with(open.as_str()))?;
+    let (open, close) = data
+        .block_comments
+        .iter()
+        .find(|(open, _)| rest.starts_with(open.as_str()))?;
     let body = &rest[open.len()..];
     Some(open.len() + body.find(close.as_str()).map_or(body.len(), |end| end + close.len()))
 }
 
 fn string(data: &LexicalData, rest: &str) -> Option<usize> {
-    let letters = rest.bytes().take(2).take_while(|b| data.string_prefixes.as_bytes().contains(b)).count();
+    let letters = rest
+        .bytes()
+        .take(2)
+        .take_while(|b| data.string_prefixes.as_bytes().contains(b))
+        .count();
     (0..=letters).find_map(|prefix| {
-        let kind = data.strings.iter().find(|kind| rest[prefix..].starts_with(kind.open.as_str()))?;
+        let kind = data
+            .strings
+            .iter()
+            .find(|kind| rest[prefix..].starts_with(kind.open.as_str()))?;
         Some(prefix + literal(kind, &rest[prefix..]))
     })
 }
@@ -117,9 +127,11 @@ fn literal(kind: &StringData, rest: &str) -> usize {
 }
 
 fn word(rest: &str) -> usize {
-    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len())
+    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .unwrap_or(rest.len())
 }
 
 fn number(rest: &str) -> usize {
-    rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len())
+    rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'))
+        .unwrap_or(rest.len())
 }

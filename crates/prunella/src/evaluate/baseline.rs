@@ -26,7 +26,12 @@ pub(super) struct Baseline {
 }
 
 /// Runs the command once under the driver.
-pub(super) fn run(session: &mut Session<'_>, until: f64, wall: Duration, cancel: &CancelToken) -> Result<Baseline, NotSearched> {
+pub(super) fn run(
+    session: &mut Session<'_>,
+    until: f64,
+    wall: Duration,
+    cancel: &CancelToken,
+) -> Result<Baseline, NotSearched> {
     let mut tests = run_as(session, "harness", until, wall, cancel)?;
     if tests.is_empty() {
         tests = run_as(session, "process", until, wall, cancel)?;
@@ -41,7 +46,13 @@ pub(super) fn run(session: &mut Session<'_>, until: f64, wall: Duration, cancel:
     Ok(baseline)
 }
 
-fn run_as(session: &mut Session<'_>, mode: &'static str, until: f64, wall: Duration, cancel: &CancelToken) -> Result<Vec<TestRow>, NotSearched> {
+fn run_as(
+    session: &mut Session<'_>,
+    mode: &'static str,
+    until: f64,
+    wall: Duration,
+    cancel: &CancelToken,
+) -> Result<Vec<TestRow>, NotSearched> {
     session.mode = mode;
     let mut job = session.job("baseline", until);
     if mode == "process" {
@@ -67,15 +78,32 @@ impl Baseline {
                 .map(|(file, lines)| (file.clone(), lines.iter().copied().collect()))
                 .collect();
             spectrum.add(&executed, row.passed);
+            let ending = row
+                .raised
+                .iter()
+                .filter(|(_, _, kind)| !row.passed && Some(kind) == row.error.as_ref());
+            for (file, line, _) in ending.filter(|(file, ..)| is_ours(file)) {
+                spectrum.mark(file, *line);
+            }
             for (key, names) in &row.types {
-                let Some((file, function)) = key.split_once("::") else { continue };
-                let of = types.entry(file.to_owned()).or_default().entry(function.to_owned()).or_default();
+                let Some((file, function)) = key.split_once("::") else {
+                    continue;
+                };
+                let of = types
+                    .entry(file.to_owned())
+                    .or_default()
+                    .entry(function.to_owned())
+                    .or_default();
                 for (name, kinds) in names {
                     of.entry(name.clone()).or_default().extend(kinds.iter().cloned());
                 }
             }
         }
-        let mut failing: Vec<usize> = tests.values().filter(|t| !t.passed && !t.skipped).map(|t| t.index).collect();
+        let mut failing: Vec<usize> = tests
+            .values()
+            .filter(|t| !t.passed && !t.skipped)
+            .map(|t| t.index)
+            .collect();
         failing.sort_by(|a, b| tests[a].seconds.total_cmp(&tests[b].seconds));
         let exceptions: BTreeSet<String> = failing.iter().filter_map(|index| tests[index].error.clone()).collect();
         Self {
@@ -95,19 +123,92 @@ impl Baseline {
     /// The tests that a change of these lines has to pass: the failing ones, then those that run a line of them, quick
     /// ones first. Tests that were not traced may run anything.
     pub(super) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
-        let reaches = |row: &&TestRow| row.lines.get(file).is_some_and(|seen| seen.iter().any(|line| lines.contains(line)));
+        let reaches = |row: &&TestRow| {
+            row.lines
+                .get(file)
+                .is_some_and(|seen| seen.iter().any(|line| lines.contains(line)))
+        };
         let mut passing: Vec<&TestRow> = self.tests.values().filter(|row| row.passed).filter(reaches).collect();
         passing.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        self.failing.iter().copied().chain(passing.iter().map(|row| row.index)).collect()
+        self.failing
+            .iter()
+            .copied()
+            .chain(passing.iter().map(|row| row.index))
+            .collect()
     }
 
     /// The longest time that a passing test took, in seconds.
     pub(super) fn longest(&self) -> f64 {
-        self.tests.values().filter(|row| row.passed).map(|row| row.seconds).fold(0.0, f64::max)
+        self.tests
+            .values()
+            .filter(|row| row.passed)
+            .map(|row| row.seconds)
+            .fold(0.0, f64::max)
     }
 }
 
-/// Whether a file may be repaired.
+/// Whether a file may be repaired: not what is protected, nor what lies beside tests in a folder named after them.
 pub(super) fn is_ours(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|e| e == "py") && !path_kind(file).is_protected()
+    const WORDS: &[&str] = &[
+        "test",
+        "tests",
+        "testcase",
+        "testcases",
+        "testing",
+        "testdata",
+        "testsuite",
+    ];
+    let path = Path::new(file);
+    let of_tests = path
+        .components()
+        .filter_map(|part| part.as_os_str().to_str())
+        .any(|part| part.split(['_', '-', '.']).any(|word| WORDS.contains(&word)));
+    path.extension().is_some_and(|e| e == "py") && !of_tests && !path_kind(file).is_protected()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(index: usize, passed: bool, lines: &[u32], raised: &[(u32, &str)]) -> TestRow {
+        let file = "shop/cart.py";
+        TestRow {
+            index,
+            passed,
+            error: (!passed).then(|| "KeyError".to_owned()),
+            #[allow(clippy::cast_precision_loss, reason = "a handful of tests")]
+            seconds: 0.1 * index as f64,
+            lines: BTreeMap::from([(file.to_owned(), lines.to_vec())]),
+            raised: raised
+                .iter()
+                .map(|(line, kind)| (file.to_owned(), *line, (*kind).to_owned()))
+                .collect(),
+            ..TestRow::default()
+        }
+    }
+
+    #[test]
+    fn failing_tests_come_first_and_only_what_reaches_the_lines_follows() {
+        let baseline = Baseline::of(vec![
+            row(0, true, &[1, 2], &[]),
+            row(1, true, &[1, 9], &[]),
+            row(2, false, &[1, 2], &[(2, "KeyError"), (1, "StopIteration")]),
+        ]);
+        assert_eq!(baseline.failing, [2]);
+        assert_eq!(baseline.tests_for("shop/cart.py", 2..=3), [2, 0]);
+        assert_eq!(baseline.exceptions, ["KeyError"]);
+        let of = |line| baseline.spectrum.ochiai("shop/cart.py", line);
+        assert!(of(2) > 0.89 && of(2) > of(1) && of(9) < 1e-9, "{} {}", of(2), of(1));
+    }
+
+    #[test]
+    fn tests_and_what_lies_beside_them_are_left_alone() {
+        let check = |file: &str, ours: bool| assert_eq!(is_ours(file), ours, "{file}");
+        check("shop/cart.py", true);
+        check("shop/latest/contest.py", true);
+        check("python_testcases/node.py", false);
+        check("tests/helpers.py", false);
+        check("shop/cart_test.py", false);
+        check("shop/cart.txt", false);
+    }
 }

@@ -18,7 +18,17 @@ const MAX_FOLDERS: usize = 256;
 /// How much an observation in the same file, the same folder, the project counts.
 const WEIGHTS: [f64; 3] = [4.0, 2.0, 1.0];
 /// Folders whose content is not the house's.
-const FOREIGN: &[&str] = &["node_modules", ".git", ".venv", "venv", "site-packages", "vendor", "dist", "build", "__pycache__"];
+const FOREIGN: &[&str] = &[
+    "node_modules",
+    ".git",
+    ".venv",
+    "venv",
+    "site-packages",
+    "vendor",
+    "dist",
+    "build",
+    "__pycache__",
+];
 
 /// Counts of a project and of its folders.
 #[derive(Debug, Default)]
@@ -60,7 +70,9 @@ impl House {
         let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
         for path in paths {
-            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if meta.is_dir() && depth < 20 && !FOREIGN.contains(&name) {
                 self.folder(root, &path, depth + 1);
@@ -71,7 +83,9 @@ impl House {
     }
 
     fn file(&mut self, root: &Path, path: &Path) {
-        let Ok(text) = std::fs::read_to_string(path) else { return };
+        let Ok(text) = std::fs::read_to_string(path) else {
+            return;
+        };
         let numbers = numbers(&text);
         self.project.learn(&numbers);
         let folder = folder_of(&path.strip_prefix(root).unwrap_or(path).to_string_lossy());
@@ -103,7 +117,8 @@ fn numbers(text: &str) -> Vec<u64> {
 }
 
 fn folder_of(file: &str) -> String {
-    file.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned())
+    file.rsplit_once('/')
+        .map_or_else(String::new, |(folder, _)| folder.to_owned())
 }
 
 #[cfg(test)]
@@ -113,7 +128,11 @@ mod tests {
     #[test]
     fn a_house_knows_its_own_idioms() {
         let tree = tempfile::tempdir().unwrap();
-        std::fs::write(tree.path().join("a.py"), "def f(xs):\n    for i, x in enumerate(xs):\n        yield i, x\n").unwrap();
+        std::fs::write(
+            tree.path().join("a.py"),
+            "def f(xs):\n    for i, x in enumerate(xs):\n        yield i, x\n",
+        )
+        .unwrap();
         std::fs::write(tree.path().join("notes.txt"), "enumerate(enumerate(xs))").unwrap();
         let house = House::learn(tree.path());
         assert_eq!(house.extent().0, 1);

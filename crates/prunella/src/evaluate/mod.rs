@@ -14,12 +14,11 @@ mod search;
 mod session;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::repair::Draft;
-
-use crate::experiment::cell::Cell;
+use prunella_sandbox::JailSpec;
 
 pub use house::House;
 pub use search::search;
@@ -33,12 +32,14 @@ pub trait Naturalness: Sync {
 
 /// What to repair.
 pub struct SearchTask<'a> {
-    /// The tree, with the sandbox's limits and what is shown in it.
-    pub cell: &'a Cell,
+    /// The tree, on the host; it is only read.
+    pub tree: &'a Path,
+    /// Where the tree stands inside of the sandbox.
+    pub root: &'a Path,
     /// The failing command.
     pub argv: &'a [String],
-    /// Its environment.
-    pub env: BTreeMap<String, String>,
+    /// How a command is run on the tree within some time.
+    pub jail: &'a dyn Fn(&[String], Duration) -> JailSpec,
     /// How long the search may take.
     pub budget: Duration,
     /// Candidates that are tried at a time.
@@ -69,6 +70,8 @@ pub struct SearchResult {
     pub tried: usize,
     /// Candidates tried for each second of a core.
     pub per_core_second: f64,
+    /// Seconds of the processor that trying took.
+    pub core_seconds: f64,
     /// Share of the generated inputs on which all plausible candidates agree; 1 for a single one.
     pub agreement: f64,
     /// How long it took.

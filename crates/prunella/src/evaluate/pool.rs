@@ -7,10 +7,9 @@ use prunella_core::repair::synth::{Change, Evidence, Kind, NodeId, Tree, Weights
 use prunella_core::signal::Language;
 use prunella_lang::syntax;
 
-use super::baseline::Baseline;
-use super::session::absolute;
-use super::wire::CandidateRow;
 use super::SearchTask;
+use super::baseline::Baseline;
+use super::wire::CandidateRow;
 
 /// The most functions whose changes are tried.
 const MAX_UNITS: usize = 40;
@@ -50,12 +49,17 @@ impl Pool {
             entries: Vec::new(),
         };
         for file in baseline.spectrum.files() {
-            if let Some(tree) = read(&task.cell.tree, file) {
+            if let Some(tree) = read(task.tree, file) {
                 pool.trees.insert(file.to_owned(), tree);
             }
         }
         for (suspicion, file, id) in suspicious(&pool.trees, baseline).into_iter().take(MAX_UNITS) {
-            tracing::debug!(suspicion, file, unit = pool.trees[&file].name(id), "suspicious function");
+            tracing::debug!(
+                suspicion,
+                file,
+                unit = pool.trees[&file].name(id),
+                "suspicious function"
+            );
             pool.add(task, baseline, &file, id);
         }
         pool.entries.sort_by(|a, b| b.change.score.total_cmp(&a.change.score));
@@ -82,7 +86,8 @@ impl Pool {
             tests: baseline.tests_for(file, first..=last),
             around: around(tree, id),
         });
-        self.entries.extend(found.into_iter().map(|change| Entry { unit, change }));
+        self.entries
+            .extend(found.into_iter().map(|change| Entry { unit, change }));
     }
 
     /// What the driver needs of an entry.
@@ -93,12 +98,16 @@ impl Pool {
         let part = tree.line_start(span.start)..tree.line_end(span.end.saturating_sub(1));
         let (first, last) = extent(tree, unit.id);
         let touches = |edit: &prunella_core::repair::synth::Replace| {
-            let params = tree.node(unit.id).children.iter().find(|c| tree.kind(**c) == Kind::Params);
+            let params = tree
+                .node(unit.id)
+                .children
+                .iter()
+                .find(|c| tree.kind(**c) == Kind::Params);
             params.is_some_and(|p| tree.node(*p).span.contains(&edit.span.start))
         };
         CandidateRow {
             id: number,
-            file: absolute(&task.cell.tree, &unit.file).to_string_lossy().into_owned(),
+            file: task.root.join(&unit.file).to_string_lossy().into_owned(),
             name: tree.name(unit.id).to_owned(),
             qualname: tree.qualified_name(unit.id),
             line: first,
@@ -112,7 +121,7 @@ impl Pool {
 }
 
 fn read(root: &Path, file: &str) -> Option<Tree> {
-    let text = std::fs::read_to_string(absolute(root, file)).ok()?;
+    let text = std::fs::read_to_string(root.join(file)).ok()?;
     syntax::parse(Language::Python, &text).ok()
 }
 

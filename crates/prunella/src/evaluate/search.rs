@@ -32,7 +32,11 @@ pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResul
     let mut session = Session::new(task)?;
     let wall = task.budget.mul_f64(0.5);
     let baseline = baseline::run(&mut session, until(wall), wall, cancel)?;
-    tracing::debug!(seconds = began.elapsed().as_secs_f64(), failing = baseline.failing.len(), "baseline done");
+    tracing::debug!(
+        seconds = began.elapsed().as_secs_f64(),
+        failing = baseline.failing.len(),
+        "baseline done"
+    );
     let pool = Pool::make(task, &baseline);
     let mut search = Search {
         task,
@@ -108,7 +112,11 @@ impl Search<'_> {
             *ends.entry(row.end.as_str()).or_default() += 1;
         }
         tracing::debug!(seconds = began.elapsed().as_secs_f64(), ?ends, errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "batch");
-        for row in results.iter().filter(|row| row.end == "invalid" || row.end == "unswapped").take(6) {
+        for row in results
+            .iter()
+            .filter(|row| row.end == "invalid" || row.end == "unswapped")
+            .take(6)
+        {
             let text = candidates.iter().find(|c| c.id == row.id).map(|c| c.text.as_str());
             tracing::debug!(end = row.end, error = ?row.error, operator = self.pool.entries[row.id].change.operator, edits = ?self.pool.entries[row.id].change.edits, text, "not run");
         }
@@ -142,6 +150,7 @@ impl Search<'_> {
             tried: self.tried,
             #[allow(clippy::cast_precision_loss, reason = "some ten thousand")]
             per_core_second: self.tried as f64 / self.core_seconds.max(1e-3),
+            core_seconds: self.core_seconds,
             agreement: ranking.agreement,
             seconds: 0.0,
         }
@@ -167,7 +176,9 @@ impl Search<'_> {
             let mut job = self.session.job("agree", until(left));
             job.tests.clone_from(&self.pool.units[unit].tests);
             job.limit = self.usual() * 2.0;
-            let Ok(ran) = self.session.run(job, &rows_of, left, cancel) else { break };
+            let Ok(ran) = self.session.run(job, &rows_of, left, cancel) else {
+                break;
+            };
             let answers: Vec<AgreeRow> = rows(ran.out.path(), "agree.jsonl");
             tracing::debug!(answers = answers.len(), errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "behaviours");
             let before = answers.iter().find(|row| row.id.is_none() && !row.answers.is_empty());

@@ -1,9 +1,8 @@
 //! Runs the driver: the failing command in a sandbox, with the driver's folder on Python's search path.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use prunella_sandbox::{CancelToken, Mount, Report};
@@ -11,7 +10,6 @@ use tempfile::TempDir;
 
 use super::wire::{CandidateRow, Job};
 use super::{NotSearched, SearchTask};
-use crate::experiment::cell::Cell;
 
 /// Where the driver and its results are inside.
 const DRIVER: &str = "/opt/prunella/driver";
@@ -78,23 +76,36 @@ impl<'a> Session<'a> {
         fs::write(self.driver.path().join(&candidates_name), lines).map_err(machine)?;
         job.mode = self.mode;
         job.candidates = format!("{DRIVER}/{candidates_name}");
-        fs::write(self.driver.path().join("job.json"), serde_json::to_vec(&job).map_err(machine)?).map_err(machine)?;
+        fs::write(
+            self.driver.path().join("job.json"),
+            serde_json::to_vec(&job).map_err(machine)?,
+        )
+        .map_err(machine)?;
         let report = self.jail(out.path(), wall, cancel)?;
         Ok(Ran { out, report })
     }
 
     fn jail(&self, out: &Path, wall: Duration, cancel: &CancelToken) -> Result<Report, NotSearched> {
-        let mut cell: Cell = self.task.cell.clone();
-        cell.limits.wall = wall + Duration::from_secs(10);
-        cell.limits.cpu = cell.limits.wall.saturating_mul(u32::try_from(self.task.cores).unwrap_or(2) + 1);
-        let mut env: BTreeMap<String, String> = self.task.env.clone();
-        let own = env.get("PYTHONPATH").map_or_else(String::new, |path| format!(":{path}"));
-        env.insert("PYTHONPATH".to_owned(), format!("{DRIVER}{own}"));
-        env.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
-        env.insert("PRUNELLA_JOB".to_owned(), format!("{DRIVER}/job.json"));
-        let addopts = env.get("PYTEST_ADDOPTS").cloned().unwrap_or_default();
-        env.insert("PYTEST_ADDOPTS".to_owned(), format!("{addopts} -p prunella_pytest"));
-        let mut spec = cell.spec(self.task.argv, &env);
+        let mut spec = (self.task.jail)(self.task.argv, wall + Duration::from_secs(10));
+        spec.limits.cpu = spec
+            .limits
+            .wall
+            .saturating_mul(u32::try_from(self.task.cores).unwrap_or(2) + 1);
+        let had = |name: &str| spec.env.get(name).cloned().unwrap_or_default();
+        let (path, options) = (had("PYTHONPATH"), had("PYTEST_ADDOPTS"));
+        let path = if path.is_empty() {
+            DRIVER.to_owned()
+        } else {
+            format!("{DRIVER}:{path}")
+        };
+        for (name, value) in [
+            ("PYTHONPATH", path),
+            ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+            ("PRUNELLA_JOB", format!("{DRIVER}/job.json")),
+            ("PYTEST_ADDOPTS", format!("{options} -p prunella_pytest")),
+        ] {
+            spec.env.insert(name.to_owned(), value);
+        }
         spec.mounts.push(Mount::read_only(self.driver.path(), DRIVER));
         spec.mounts.push(Mount::writable(out, OUT));
         prunella_sandbox::run(&spec, cancel).map_err(|error| NotSearched::Sandbox(error.to_string()))
@@ -103,11 +114,14 @@ impl<'a> Session<'a> {
     /// A job with nothing particular in it.
     pub(super) fn job(&self, job: &'static str, until: f64) -> Job {
         let children = u64::try_from(self.task.cores + 1).unwrap_or(3);
+        let memory = (self.task.jail)(self.task.argv, Duration::from_secs(60))
+            .limits
+            .memory_bytes;
         Job {
             job,
             mode: self.mode,
             out: OUT.to_owned(),
-            root: self.task.cell.tree.to_string_lossy().into_owned(),
+            root: self.task.root.to_string_lossy().into_owned(),
             until,
             limit: 1.5,
             limits: vec![0.4, 2.0],
@@ -121,7 +135,7 @@ impl<'a> Session<'a> {
             seed: 1,
             each: 4.0,
             preload: Vec::new(),
-            memory: (self.task.cell.limits.memory_bytes / children).max(128 << 20),
+            memory: (memory / children).max(128 << 20),
         }
     }
 }
@@ -138,16 +152,14 @@ pub fn write_driver(folder: &Path) -> Result<(), NotSearched> {
 }
 
 fn folder(mode: u32) -> Result<TempDir, NotSearched> {
-    let made = tempfile::Builder::new().prefix("prunella-search-").tempdir().map_err(machine)?;
+    let made = tempfile::Builder::new()
+        .prefix("prunella-search-")
+        .tempdir()
+        .map_err(machine)?;
     fs::set_permissions(made.path(), fs::Permissions::from_mode(mode)).map_err(machine)?;
     Ok(made)
 }
 
 fn machine(error: impl std::fmt::Display) -> NotSearched {
     NotSearched::Machine(error.to_string())
-}
-
-/// The absolute path of a file of the tree.
-pub(super) fn absolute(tree: &Path, file: &str) -> PathBuf {
-    tree.join(file)
 }

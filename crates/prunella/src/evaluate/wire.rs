@@ -57,8 +57,6 @@ pub(super) struct Job {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct TestRow {
     #[serde(default)]
-    pub(super) name: String,
-    #[serde(default)]
     pub(super) passed: bool,
     #[serde(default)]
     pub(super) skipped: bool,
@@ -70,6 +68,9 @@ pub(super) struct TestRow {
     pub(super) index: usize,
     #[serde(default)]
     pub(super) lines: BTreeMap<String, Vec<u32>>,
+    /// Lines with the class of the exception that left them.
+    #[serde(default)]
+    pub(super) raised: Vec<(String, u32, String)>,
     /// `file::function` → variable → type names.
     #[serde(default)]
     pub(super) types: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -105,9 +106,6 @@ pub(super) struct ResultRow {
     pub(super) end: String,
     #[serde(default)]
     pub(super) error: Option<String>,
-    /// How many of its tests passed before the first that did not.
-    #[serde(default)]
-    pub(super) passed: usize,
     #[serde(default)]
     pub(super) seconds: f64,
 }

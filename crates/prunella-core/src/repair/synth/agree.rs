@@ -44,14 +44,27 @@ pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>])
     let total: f64 = weights.iter().sum();
     let mut order: Vec<(usize, f64, f64)> = Vec::new();
     for (i, weight) in weights.iter().enumerate() {
-        let voted: f64 = weights.iter().enumerate().map(|(j, w)| w * alike(behaviours, i, j).powi(4)).sum();
-        let same: f64 = weights.iter().enumerate().filter(|(j, _)| alike(behaviours, i, *j) >= 1.0).map(|(_, w)| w).sum();
+        let voted: f64 = weights
+            .iter()
+            .enumerate()
+            .map(|(j, w)| w * alike(behaviours, i, j).powi(4))
+            .sum();
+        let same: f64 = weights
+            .iter()
+            .enumerate()
+            .filter(|(j, _)| alike(behaviours, i, *j) >= 1.0)
+            .map(|(_, w)| w)
+            .sum();
         let own = behaviours[i].as_ref();
         let (broken, kept) = own.map_or((0.0, 0.0), |own| (broken(own, behaviours), kept(own)));
         let score = weight.ln() + VOTE * (voted / total).ln() - BROKEN * broken + KEPT * kept;
         let known = if own.is_some() { SURE } else { UNKNOWN };
         let honest = if swallows[i] { 0.3 } else { 1.0 };
-        order.push((i, score - if swallows[i] { 5.0 } else { 0.0 }, known * honest * same / total));
+        order.push((
+            i,
+            score - if swallows[i] { 5.0 } else { 0.0 },
+            known * honest * same / total,
+        ));
     }
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
     Ranking {
@@ -65,7 +78,9 @@ fn alike(behaviours: &[Option<Behaviour>], i: usize, j: usize) -> f64 {
     if i == j {
         return 1.0;
     }
-    let (Some(a), Some(b)) = (&behaviours[i], &behaviours[j]) else { return 0.0 };
+    let (Some(a), Some(b)) = (&behaviours[i], &behaviours[j]) else {
+        return 0.0;
+    };
     share(&a.answers, |at, answer| b.answers.get(at) == Some(answer))
 }
 
@@ -73,7 +88,11 @@ fn share(answers: &[String], holds: impl Fn(usize, &String) -> bool) -> f64 {
     if answers.is_empty() {
         return 0.0;
     }
-    let count = answers.iter().enumerate().filter(|(at, answer)| holds(*at, answer)).count();
+    let count = answers
+        .iter()
+        .enumerate()
+        .filter(|(at, answer)| holds(*at, answer))
+        .count();
     #[allow(clippy::cast_precision_loss, reason = "some hundred inputs")]
     let share = count as f64 / answers.len() as f64;
     share
@@ -95,14 +114,20 @@ fn broken(own: &Behaviour, all: &[Option<Behaviour>]) -> f64 {
 /// The share of inputs that were answered before and are answered the same now, of those that were.
 fn kept(own: &Behaviour) -> f64 {
     let answered = share(&own.before, |_, text| is_answer(text));
-    let same = share(&own.before, |at, text| is_answer(text) && own.answers.get(at) == Some(text));
+    let same = share(&own.before, |at, text| {
+        is_answer(text) && own.answers.get(at) == Some(text)
+    });
     if answered > 0.0 { same / answered } else { 0.0 }
 }
 
 fn all_agree(behaviours: &[Option<Behaviour>]) -> f64 {
     let known: Vec<&Behaviour> = behaviours.iter().flatten().collect();
-    let Some((first, rest)) = known.split_first() else { return 1.0 };
-    share(&first.answers, |at, answer| rest.iter().all(|b| b.answers.get(at) == Some(answer)))
+    let Some((first, rest)) = known.split_first() else {
+        return 1.0;
+    };
+    share(&first.answers, |at, answer| {
+        rest.iter().all(|b| b.answers.get(at) == Some(answer))
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +136,10 @@ mod tests {
 
     fn behaviour(answers: &[&str], before: &[&str]) -> Option<Behaviour> {
         let of = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        Some(Behaviour { answers: of(answers), before: of(before) })
+        Some(Behaviour {
+            answers: of(answers),
+            before: of(before),
+        })
     }
 
     fn order(ranking: &Ranking) -> Vec<usize> {
@@ -141,7 +169,10 @@ mod tests {
     #[test]
     fn what_keeps_old_answers_wins_a_tie_and_what_hangs_loses() {
         let before = ["p", "q", "hung"];
-        let all = [behaviour(&["x", "q", "r"], &before), behaviour(&["p", "q", "r"], &before)];
+        let all = [
+            behaviour(&["x", "q", "r"], &before),
+            behaviour(&["p", "q", "r"], &before),
+        ];
         assert_eq!(order(&rank(&[-1.0, -1.0], &[false; 2], &all)), [1, 0]);
         let all = [
             behaviour(&["hung", "hung", "r"], &before),

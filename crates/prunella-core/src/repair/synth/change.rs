@@ -64,7 +64,12 @@ impl Change {
             let (old, new) = (&source.as_bytes()[edit.span.clone()], edit.text.as_bytes());
             let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
             let (old, new) = (&old[head..], &new[head..]);
-            let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+            let tail = old
+                .iter()
+                .rev()
+                .zip(new.iter().rev())
+                .take_while(|(a, b)| a == b)
+                .count();
             old.len() + new.len() - 2 * tail
         };
         self.edits.iter().map(of).sum()
@@ -108,7 +113,14 @@ impl<'a> Proposals<'a> {
     /// propose here, from 0 to 1.
     pub fn replace(&mut self, node: NodeId, text: impl Into<String>, share: f64) {
         let span = self.tree.node(node).span.clone();
-        self.edits(node, vec![Replace { span, text: text.into() }], share);
+        self.edits(
+            node,
+            vec![Replace {
+                span,
+                text: text.into(),
+            }],
+            share,
+        );
     }
 
     /// Proposes several replacements at once.

@@ -36,7 +36,11 @@ pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, exceptions: &[S
     let mut proposals = Proposals::new(tree, MAX_CHANGES);
     let mut sites: BTreeMap<NodeId, Site<'_>> = BTreeMap::new();
     for node in tree.below(unit) {
-        let function = if node == unit { unit } else { tree.function(node).unwrap_or(unit) };
+        let function = if node == unit {
+            unit
+        } else {
+            tree.function(node).unwrap_or(unit)
+        };
         let site = sites
             .entry(function)
             .or_insert_with(|| Site::new(tree, function, Scope::of(tree, function, types), exceptions));

@@ -66,7 +66,11 @@ fn location(tree: &Tree, change: &Change, evidence: &Evidence<'_>) -> f64 {
         let first = tree.line_at(edit.span.start);
         let last = tree.line_at(edit.span.end.saturating_sub(1).max(edit.span.start));
         // What is inserted between two lines has no line of its own.
-        let first = if edit.span.is_empty() { first.saturating_sub(1) } else { first };
+        let first = if edit.span.is_empty() {
+            first.saturating_sub(1)
+        } else {
+            first
+        };
         evidence.spectrum.worst(evidence.file, first..=last)
     });
     worst.fold(0.0, f64::max).max(UNSEEN)

@@ -117,12 +117,23 @@ impl Scope {
     }
 
     fn add(&mut self, named: Named) {
-        if named.name != "_" && !self.names.iter().any(|n| n.name == named.name && n.only_in == named.only_in) {
+        if named.name != "_"
+            && !self
+                .names
+                .iter()
+                .any(|n| n.name == named.name && n.only_in == named.only_in)
+        {
             self.names.push(named);
         }
     }
 
-    fn add_locals(&mut self, tree: &Tree, function: NodeId, is_own: bool, seen: Option<&BTreeMap<String, BTreeSet<String>>>) {
+    fn add_locals(
+        &mut self,
+        tree: &Tree,
+        function: NodeId,
+        is_own: bool,
+        seen: Option<&BTreeMap<String, BTreeSet<String>>>,
+    ) {
         for id in tree.below(function) {
             let is_inner = tree.function(id).is_some_and(|f| f != function);
             let kind = tree.kind(id);
@@ -140,7 +151,11 @@ impl Scope {
                 .take_while(|at| *at != function)
                 .find(|at| matches!(tree.kind(*at), Kind::Comprehension | Kind::Lambda));
             let is_parameter = tree.ancestors(id).take(2).any(|at| tree.kind(at) == Kind::Params);
-            let from = if is_parameter || !is_own { 0 } else { tree.node(id).span.start };
+            let from = if is_parameter || !is_own {
+                0
+            } else {
+                tree.node(id).span.start
+            };
             self.add(Named {
                 only_in: comprehension.map(|at| tree.node(at).span.clone()),
                 ..local(name, shape, from)
@@ -162,8 +177,12 @@ impl Scope {
             match tree.kind(id) {
                 Kind::Function | Kind::Class => self.add(global(tree.name(id), Shape::CALLABLE)),
                 Kind::Assign => {
-                    let Some(left) = tree.child(id, Role::Left) else { continue };
-                    let shape = tree.child(id, Role::Right).map_or(Shape::ANY, |right| literal_shape(tree, right));
+                    let Some(left) = tree.child(id, Role::Left) else {
+                        continue;
+                    };
+                    let shape = tree
+                        .child(id, Role::Right)
+                        .map_or(Shape::ANY, |right| literal_shape(tree, right));
                     for at in tree.below(left).into_iter().filter(|at| tree.kind(*at) == Kind::Name) {
                         self.add(global(tree.text(at), shape));
                     }
@@ -190,14 +209,19 @@ impl Scope {
             .map(|a| tree.node(a).span.clone());
         self.names.iter().filter(move |named| match &named.only_in {
             Some(part) => part.start <= span.start && span.end <= part.end,
-            None => named.from < begin.max(span.start) || outermost_loop.as_ref().is_some_and(|l| l.contains(&named.from)),
+            None => {
+                named.from < begin.max(span.start) || outermost_loop.as_ref().is_some_and(|l| l.contains(&named.from))
+            }
         })
     }
 
     /// The shape of a name.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<Shape> {
-        self.names.iter().find(|named| named.name == name).map(|named| named.shape)
+        self.names
+            .iter()
+            .find(|named| named.name == name)
+            .map(|named| named.shape)
     }
 
     /// What the value of an expression is like.
@@ -211,9 +235,15 @@ impl Scope {
             }
             Kind::Subscript => {
                 let index = tree.child(id, Role::Index);
-                let object = tree.child(id, Role::Object).map_or(Shape::ANY, |o| self.shape_of(tree, o));
+                let object = tree
+                    .child(id, Role::Object)
+                    .map_or(Shape::ANY, |o| self.shape_of(tree, o));
                 let is_slice = index.is_some_and(|i| tree.kind(i) == Kind::Slice);
-                if is_slice || object == Shape::TEXT { object } else { Shape::ANY }
+                if is_slice || object == Shape::TEXT {
+                    object
+                } else {
+                    Shape::ANY
+                }
             }
             Kind::Binary => {
                 let of = |role| tree.child(id, role).map_or(Shape::ANY, |o| self.shape_of(tree, o));
@@ -258,7 +288,10 @@ fn guessed(tree: &Tree, function: NodeId, binding: NodeId) -> Shape {
         }
     }
     let name = tree.text(binding);
-    let uses = tree.below(function).into_iter().filter(|id| tree.kind(*id) == Kind::Name && tree.text(*id) == name);
+    let uses = tree
+        .below(function)
+        .into_iter()
+        .filter(|id| tree.kind(*id) == Kind::Name && tree.text(*id) == name);
     let hints = uses.filter_map(|id| {
         let node = tree.node(id);
         match (tree.kind(node.parent?), node.role) {

@@ -167,7 +167,8 @@ fn ingredients(tree: &Tree, unit: NodeId, scope: &Scope) -> Vec<Ingredient> {
     let mut found: Vec<Ingredient> = Vec::new();
     for id in tree.below(unit) {
         let node = tree.node(id);
-        let is_plain = !matches!(node.kind, Kind::Yield | Kind::Lambda | Kind::Str | Kind::Paren) || node.span.len() < 20;
+        let is_plain =
+            !matches!(node.kind, Kind::Yield | Kind::Lambda | Kind::Str | Kind::Paren) || node.span.len() < 20;
         if !node.kind.is_expression() || node.span.len() > MAX_INGREDIENT || !is_plain || node.role == Role::Callee {
             continue;
         }
@@ -224,5 +225,9 @@ pub(super) fn operand(kind: Kind, text: &str) -> String {
             | Kind::Set
     );
     let is_bracketed = kind == Kind::Comprehension && text.starts_with(['[', '{', '(']);
-    if is_tight || is_bracketed { text.to_owned() } else { format!("({text})") }
+    if is_tight || is_bracketed {
+        text.to_owned()
+    } else {
+        format!("({text})")
+    }
 }

@@ -124,8 +124,8 @@ impl Kind {
     #[must_use]
     pub fn is_expression(self) -> bool {
         use Kind::{
-            Attribute, Await, Binary, BoolOp, Call, Chain, Compare, Comprehension, Conditional, Dict, False, Float, Int,
-            Lambda, List, Name, Nil, Not, OtherExpr, Paren, Set, Str, Subscript, True, Tuple, Unary, Yield,
+            Attribute, Await, Binary, BoolOp, Call, Chain, Compare, Comprehension, Conditional, Dict, False, Float,
+            Int, Lambda, List, Name, Nil, Not, OtherExpr, Paren, Set, Str, Subscript, True, Tuple, Unary, Yield,
         };
         matches!(
             self,
@@ -310,7 +310,11 @@ impl Tree {
     /// Its first child with this role.
     #[must_use]
     pub fn child(&self, id: NodeId, role: Role) -> Option<NodeId> {
-        self.node(id).children.iter().copied().find(|c| self.node(*c).role == role)
+        self.node(id)
+            .children
+            .iter()
+            .copied()
+            .find(|c| self.node(*c).role == role)
     }
 
     /// All of its children with this role.

@@ -15,7 +15,10 @@ pub(crate) static GRAMMAR: Grammar = Grammar {
 fn lowered(node: &tree_sitter::Node<'_>) -> Lowered {
     use Lowered::{Drop, Leaf, Node, Through};
     match node.kind() {
-        "function_declaration" | "function_expression" | "generator_function_declaration" | "generator_function"
+        "function_declaration"
+        | "function_expression"
+        | "generator_function_declaration"
+        | "generator_function"
         | "method_definition" => Node(Kind::Function),
         "arrow_function" => Node(Kind::Lambda),
         "class_declaration" | "class" => Node(Kind::Class),
@@ -67,9 +70,11 @@ fn lowered(node: &tree_sitter::Node<'_>) -> Lowered {
     }
 }
 
-
 fn operation(node: &tree_sitter::Node<'_>) -> Kind {
-    match node.child_by_field_name("operator").map_or("", |operator| operator.kind()) {
+    match node
+        .child_by_field_name("operator")
+        .map_or("", |operator| operator.kind())
+    {
         "&&" | "||" | "??" => Kind::BoolOp,
         "==" | "!=" | "===" | "!==" | "<" | ">" | "<=" | ">=" | "in" | "instanceof" => Kind::Compare,
         _ => Kind::Binary,

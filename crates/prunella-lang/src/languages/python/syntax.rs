@@ -18,7 +18,10 @@ fn lowered(node: &tree_sitter::Node<'_>) -> Lowered {
         "function_definition" => Node(Kind::Function),
         "class_definition" => Node(Kind::Class),
         "parameters" | "lambda_parameters" => Node(Kind::Params),
-        "default_parameter" | "typed_parameter" | "typed_default_parameter" | "list_splat_pattern"
+        "default_parameter"
+        | "typed_parameter"
+        | "typed_default_parameter"
+        | "list_splat_pattern"
         | "dictionary_splat_pattern" => Node(Kind::Param),
         "block" => Node(Kind::Block),
         "if_statement" => Node(Kind::If),

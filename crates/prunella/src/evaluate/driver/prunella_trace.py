@@ -15,6 +15,7 @@ class Trace:
         self.wanted = {}
         self.lines = {}
         self.types = {}
+        self.raised = {}
 
     def start(self):
         """From now on."""
@@ -26,10 +27,9 @@ class Trace:
         types = {
             key: {name: sorted(kinds) for name, kinds in names.items()} for key, names in self.types.items() if names
         }
-        self.lines, self.types = {}, {}
-        # Frames that go on keep their own sets: forget the cache that points to the old ones.
-        self.wanted = {code: file for code, file in self.wanted.items()}
-        return {"lines": lines, "types": types}
+        raised = [[file, line, kind] for (file, line), kind in self.raised.items()]
+        self.lines, self.types, self.raised = {}, {}, {}
+        return {"lines": lines, "types": types, "raised": raised}
 
     def _file(self, code):
         try:
@@ -53,12 +53,15 @@ class Trace:
         self.lines.setdefault(file, set()).add(frame.f_lineno)
         return self._line
 
-    def _line(self, frame, event, _arg):
+    def _line(self, frame, event, arg):
         file = self.wanted.get(frame.f_code)
         if event == "line":
             self.lines.setdefault(file, set()).add(frame.f_lineno)
         elif event in ("return", "exception"):
             self._note(frame, file)
+            if event == "exception" and len(self.raised) < MAX_NAMES:
+                # The line of every frame that it passes through.
+                self.raised[(file, frame.f_lineno)] = getattr(arg[0], "__name__", "Exception")
         return self._line
 
     def _note(self, frame, file):

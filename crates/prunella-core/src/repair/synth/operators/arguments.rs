@@ -70,14 +70,25 @@ fn fewer(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
             (0, None) => span,
             (_, None) => tree.node(items[at - 1]).span.end..span.end,
         };
-        out.edits(node, vec![Replace { span: gone, text: String::new() }], share);
+        out.edits(
+            node,
+            vec![Replace {
+                span: gone,
+                text: String::new(),
+            }],
+            share,
+        );
     }
 }
 
 fn more(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let tree = site.tree;
     let items = &tree.node(node).children;
-    if tree.node(node).parent.is_none_or(|call| tree.child(call, Role::Callee).is_none()) {
+    if tree
+        .node(node)
+        .parent
+        .is_none_or(|call| tree.child(call, Role::Callee).is_none())
+    {
         return;
     }
     let variables = site.variables(node);
@@ -90,12 +101,21 @@ fn more(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         for place in 0..=items.len() {
             let edit = if let Some(next) = items.get(place) {
                 let at = tree.node(*next).span.start;
-                Replace { span: at..at, text: format!("{text}, ") }
+                Replace {
+                    span: at..at,
+                    text: format!("{text}, "),
+                }
             } else if let Some(last) = items.last() {
                 let at = tree.node(*last).span.end;
-                Replace { span: at..at, text: format!(", {text}") }
+                Replace {
+                    span: at..at,
+                    text: format!(", {text}"),
+                }
             } else {
-                Replace { span: inside..inside, text: text.clone() }
+                Replace {
+                    span: inside..inside,
+                    text: text.clone(),
+                }
             };
             out.edits(node, vec![edit], share);
         }

@@ -27,7 +27,9 @@ impl Operator for Arithmetic {
 
     fn propose(&self, site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         let tree = site.tree;
-        let Some(span) = tree.node(node).operator.clone() else { return };
+        let Some(span) = tree.node(node).operator.clone() else {
+            return;
+        };
         let (suffix, now) = match tree.kind(node) {
             Kind::Binary => ("", tree.operator(node)),
             Kind::AugAssign => ("=", tree.operator(node).trim_end_matches('=')),
@@ -41,13 +43,26 @@ impl Operator for Arithmetic {
             for (group, share) in [(family, 0.6), (other, 0.1)] {
                 #[allow(clippy::cast_precision_loss, reason = "a handful of operators")]
                 let share = share / group.len() as f64;
-                for text in group.iter().filter(|text| **text != now && (site.is_python() || **text != "//")) {
-                    out.edits(node, vec![Replace { span: span.clone(), text: format!("{text}{suffix}") }], share);
+                for text in group
+                    .iter()
+                    .filter(|text| **text != now && (site.is_python() || **text != "//"))
+                {
+                    out.edits(
+                        node,
+                        vec![Replace {
+                            span: span.clone(),
+                            text: format!("{text}{suffix}"),
+                        }],
+                        share,
+                    );
                 }
             }
         }
         if suffix == "=" {
-            let plain = Replace { span, text: "=".to_owned() };
+            let plain = Replace {
+                span,
+                text: "=".to_owned(),
+            };
             out.edits(node, vec![plain], 0.1);
         }
         exchange(site, node, now, out);
@@ -56,14 +71,29 @@ impl Operator for Arithmetic {
 
 fn flip(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let words = site.words();
-    let Some(span) = site.tree.node(node).operator.clone() else { return };
-    let text = if site.tree.operator(node) == words.and { words.or } else { words.and };
-    out.edits(node, vec![Replace { span, text: text.to_owned() }], 0.5);
+    let Some(span) = site.tree.node(node).operator.clone() else {
+        return;
+    };
+    let text = if site.tree.operator(node) == words.and {
+        words.or
+    } else {
+        words.and
+    };
+    out.edits(
+        node,
+        vec![Replace {
+            span,
+            text: text.to_owned(),
+        }],
+        0.5,
+    );
 }
 
 fn exchange(site: &Site<'_>, node: NodeId, now: &str, out: &mut Proposals<'_>) {
     let tree = site.tree;
-    let (Some(left), Some(right)) = (tree.child(node, Role::Left), tree.child(node, Role::Right)) else { return };
+    let (Some(left), Some(right)) = (tree.child(node, Role::Left), tree.child(node, Role::Right)) else {
+        return;
+    };
     let is_number = site.shape_of(left) == Shape::NUMBER || site.shape_of(right) == Shape::NUMBER;
     let commutes = match now {
         "*" | "&" | "|" | "^" => true,

@@ -14,14 +14,20 @@ pub(super) fn is_placed(tree: &Tree, node: NodeId) -> bool {
 
 /// Whether it is the last statement of its block.
 pub(super) fn is_last(tree: &Tree, node: NodeId) -> bool {
-    let Some(parent) = tree.node(node).parent else { return false };
+    let Some(parent) = tree.node(node).parent else {
+        return false;
+    };
     tree.node(parent).children.last() == Some(&node)
 }
 
 /// A statement's own text with the end its language needs.
 pub(super) fn line(site: &Site<'_>, text: &str) -> String {
     let ended = text.trim_end().ends_with([';', '}']);
-    if site.is_python() || ended { text.to_owned() } else { format!("{text};") }
+    if site.is_python() || ended {
+        text.to_owned()
+    } else {
+        format!("{text};")
+    }
 }
 
 /// Puts a line before a statement, indented as it is.
@@ -29,7 +35,10 @@ pub(super) fn before(site: &Site<'_>, node: NodeId, text: &str) -> Replace {
     let tree = site.tree;
     let at = tree.line_start(tree.node(node).span.start);
     let indent = tree.indent(at);
-    Replace { span: at..at, text: indented(site, indent, text) }
+    Replace {
+        span: at..at,
+        text: indented(site, indent, text),
+    }
 }
 
 /// Puts a line after a statement, indented as it is.
@@ -43,7 +52,10 @@ pub(super) fn after(site: &Site<'_>, node: NodeId, text: &str) -> Replace {
         Replace { span: at..at, text }
     } else {
         let newline = tree.newline();
-        Replace { span: at..at, text: format!("{newline}{}", text.trim_end_matches(['\r', '\n'])) }
+        Replace {
+            span: at..at,
+            text: format!("{newline}{}", text.trim_end_matches(['\r', '\n'])),
+        }
     }
 }
 
@@ -73,8 +85,16 @@ pub(super) fn unit<'a>(site: &Site<'a>) -> &'a str {
     let tree = site.tree;
     let function = tree.node(site.function);
     let outer = tree.indent(function.span.start);
-    let body = function.children.iter().rev().copied().find(|c| tree.kind(*c) == Kind::Block);
+    let body = function
+        .children
+        .iter()
+        .rev()
+        .copied()
+        .find(|c| tree.kind(*c) == Kind::Block);
     let first = body.and_then(|b| tree.node(b).children.first().copied());
     let inner = first.map_or("    ", |f| tree.indent(tree.node(f).span.start));
-    inner.strip_prefix(outer).filter(|unit| !unit.is_empty()).unwrap_or("    ")
+    inner
+        .strip_prefix(outer)
+        .filter(|unit| !unit.is_empty())
+        .unwrap_or("    ")
 }

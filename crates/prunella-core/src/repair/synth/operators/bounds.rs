@@ -29,7 +29,10 @@ impl Operator for Bounds {
         }
         let here = tree.node(node);
         let Some(parent) = here.parent else { return };
-        if matches!(here.kind, Kind::Int | Kind::Float | Kind::Str | Kind::Paren | Kind::Unary | Kind::Compare) {
+        if matches!(
+            here.kind,
+            Kind::Int | Kind::Float | Kind::Str | Kind::Paren | Kind::Unary | Kind::Compare
+        ) {
             return;
         }
         let is_known = site.shape_of(node) == Shape::NUMBER;
@@ -53,10 +56,18 @@ impl Operator for Bounds {
 
 /// A sum needs no parentheses before another `+ 1`.
 fn operand_of_sum(kind: Kind, text: &str) -> String {
-    if kind == Kind::Binary { text.to_owned() } else { operand(kind, text) }
+    if kind == Kind::Binary {
+        text.to_owned()
+    } else {
+        operand(kind, text)
+    }
 }
 
 fn is_range(site: &Site<'_>, args: NodeId) -> bool {
-    let callee = site.tree.node(args).parent.and_then(|call| site.tree.child(call, Role::Callee));
+    let callee = site
+        .tree
+        .node(args)
+        .parent
+        .and_then(|call| site.tree.child(call, Role::Callee));
     callee.is_some_and(|callee| site.tree.text(callee) == "range")
 }

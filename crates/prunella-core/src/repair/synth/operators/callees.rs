@@ -24,7 +24,14 @@ const FAMILIES: &[&[&str]] = &[
     &["isinstance", "issubclass"],
     &["append", "extend", "add", "appendleft", "insert"],
     &["pop", "popleft", "remove", "discard"],
-    &["update", "add", "union", "intersection", "difference", "symmetric_difference"],
+    &[
+        "update",
+        "add",
+        "union",
+        "intersection",
+        "difference",
+        "symmetric_difference",
+    ],
     &["issubset", "issuperset", "isdisjoint"],
     &["keys", "values", "items"],
     &["get", "setdefault", "pop"],
@@ -62,11 +69,21 @@ impl Operator for Callees {
         if tree.kind(node) != Kind::Call {
             return;
         }
-        let Some(callee) = tree.child(node, Role::Callee) else { return };
-        let label = if tree.kind(callee) == Kind::Attribute { tree.child(callee, Role::Name) } else { Some(callee) };
+        let Some(callee) = tree.child(node, Role::Callee) else {
+            return;
+        };
+        let label = if tree.kind(callee) == Kind::Attribute {
+            tree.child(callee, Role::Name)
+        } else {
+            Some(callee)
+        };
         let Some(label) = label else { return };
         let now = tree.text(label);
-        let mut family: Vec<&str> = FAMILIES.iter().filter(|f| f.contains(&now)).flat_map(|f| f.iter().copied()).collect();
+        let mut family: Vec<&str> = FAMILIES
+            .iter()
+            .filter(|f| f.contains(&now))
+            .flat_map(|f| f.iter().copied())
+            .collect();
         family.sort_unstable();
         family.dedup();
         family.retain(|other| *other != now);
@@ -90,7 +107,11 @@ fn own_functions(site: &Site<'_>, call: NodeId, callee: NodeId, out: &mut Propos
         .find(|c| tree.kind(**c) == Kind::Args)
         .map_or(1, |args| tree.node(*args).children.len());
     let takes = |function: NodeId| {
-        let params = tree.node(function).children.iter().find(|c| tree.kind(**c) == Kind::Params);
+        let params = tree
+            .node(function)
+            .children
+            .iter()
+            .find(|c| tree.kind(**c) == Kind::Params);
         params.map_or(0, |p| tree.node(*p).children.len())
     };
     let mut names: Vec<&str> = tree

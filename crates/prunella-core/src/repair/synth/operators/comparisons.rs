@@ -36,7 +36,10 @@ impl Operator for Comparisons {
         };
         let now = tree.operator(node);
         for (other, share) in alternatives(site, now) {
-            let edit = Replace { span: span.clone(), text: other.to_owned() };
+            let edit = Replace {
+                span: span.clone(),
+                text: other.to_owned(),
+            };
             out.edits(node, vec![edit], share);
         }
         let exchange = [(left, right), (right, left)].map(|(at, by)| Replace {
@@ -107,8 +110,14 @@ fn with_constant(site: &Site<'_>, node: NodeId, bound: NodeId, out: &mut Proposa
                 continue;
             }
             let edits = vec![
-                Replace { span: operator.clone(), text: (*other).to_owned() },
-                Replace { span: tree.node(bound).span.clone(), text: operand(Kind::Int, &constant.to_string()) },
+                Replace {
+                    span: operator.clone(),
+                    text: (*other).to_owned(),
+                },
+                Replace {
+                    span: tree.node(bound).span.clone(),
+                    text: operand(Kind::Int, &constant.to_string()),
+                },
             ];
             out.edits(node, edits, 0.01);
         }

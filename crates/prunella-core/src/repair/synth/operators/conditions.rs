@@ -35,7 +35,11 @@ impl Operator for Conditions {
         let words = site.words();
         let now = tree.text(node);
         let tight = operand(tree.kind(node), now);
-        let joinable = if matches!(tree.kind(node), Kind::Compare | Kind::Not | Kind::Chain) { now.to_owned() } else { tight.clone() };
+        let joinable = if matches!(tree.kind(node), Kind::Compare | Kind::Not | Kind::Chain) {
+            now.to_owned()
+        } else {
+            tight.clone()
+        };
         out.replace(node, format!("{}{tight}", words.not), 0.15);
         let found = atoms(site, node);
         let is_constant = matches!(tree.kind(node), Kind::True | Kind::False | Kind::Int);
@@ -69,7 +73,12 @@ pub(super) fn atoms(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
         match ingredient.kind {
             Kind::Compare | Kind::Not | Kind::BoolOp => found.push((ingredient.text.clone(), 0.4)),
             Kind::Attribute | Kind::Subscript => {
-                of_place(site, &ingredient.text, if mentions(here, &ingredient.text) { 0.6 } else { 0.2 }, &mut found);
+                of_place(
+                    site,
+                    &ingredient.text,
+                    if mentions(here, &ingredient.text) { 0.6 } else { 0.2 },
+                    &mut found,
+                );
             }
             _ => {}
         }
@@ -95,7 +104,12 @@ fn of_variable(site: &Site<'_>, name: &str, shape: Shape, weight: f64, found: &m
     }
     if shape.fits(Shape::NUMBER) {
         let sure = if shape == Shape::NUMBER { 0.5 } else { 0.15 };
-        for asked in [format!("{} 0", words.equal[0]), "> 0".to_owned(), "< 0".to_owned(), format!("{} 1", words.equal[0])] {
+        for asked in [
+            format!("{} 0", words.equal[0]),
+            "> 0".to_owned(),
+            "< 0".to_owned(),
+            format!("{} 1", words.equal[0]),
+        ] {
             found.push((format!("{name} {asked}"), weight * sure));
         }
     }
@@ -120,7 +134,11 @@ fn pairs(site: &Site<'_>, node: NodeId, here: &str, found: &mut Vec<(String, f64
     let local: Vec<_> = all.iter().filter(|n| n.origin == Origin::Local).take(10).collect();
     for a in &local {
         for b in local.iter().filter(|b| b.name != a.name) {
-            let near = if mentions(here, &a.name) || mentions(here, &b.name) { 0.25 } else { 0.1 };
+            let near = if mentions(here, &a.name) || mentions(here, &b.name) {
+                0.25
+            } else {
+                0.1
+            };
             if site.is_python() && b.shape.is_only(Shape::CONTAINER) {
                 found.push((format!("{} in {}", a.name, b.name), near));
                 found.push((format!("{} not in {}", a.name, b.name), near));
@@ -141,7 +159,6 @@ fn pairs(site: &Site<'_>, node: NodeId, here: &str, found: &mut Vec<(String, f64
 
 fn mentions(line: &str, name: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(name).any(|(at, _)| {
-        !line[..at].ends_with(is_word) && !line[at + name.len()..].starts_with(is_word)
-    })
+    line.match_indices(name)
+        .any(|(at, _)| !line[..at].ends_with(is_word) && !line[at + name.len()..].starts_with(is_word))
 }

@@ -6,8 +6,8 @@
 //! *Source*: ManySStuBs4J "change numeric literal", "change boolean literal"; TBar FP8.
 //! *Fix safety*: changes one value.
 
-use super::conditions::atoms;
 use super::Operator;
+use super::conditions::atoms;
 use crate::repair::synth::change::Proposals;
 use crate::repair::synth::scope::Shape;
 use crate::repair::synth::site::Site;
@@ -39,7 +39,9 @@ impl Operator for Constants {
 }
 
 fn number(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
-    let Ok(value) = site.tree.text(node).parse::<i64>() else { return };
+    let Ok(value) = site.tree.text(node).parse::<i64>() else {
+        return;
+    };
     for (other, share) in [
         (value.saturating_add(1), 0.2),
         (value.saturating_sub(1), 0.2),
@@ -62,7 +64,11 @@ fn number(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         out.replace(node, named.name.clone(), share);
     }
     if site.is_python() {
-        for named in site.of_shape(node, Shape::CONTAINER).iter().filter(|n| n.shape.is_only(Shape::CONTAINER)) {
+        for named in site
+            .of_shape(node, Shape::CONTAINER)
+            .iter()
+            .filter(|n| n.shape.is_only(Shape::CONTAINER))
+        {
             out.replace(node, format!("len({})", named.name), 0.02);
         }
     }
@@ -70,7 +76,11 @@ fn number(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
 
 fn truth(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let words = site.words();
-    let other = if site.tree.kind(node) == Kind::True { words.no } else { words.yes };
+    let other = if site.tree.kind(node) == Kind::True {
+        words.no
+    } else {
+        words.yes
+    };
     out.replace(node, other, 0.3);
     let found = atoms(site, node);
     #[allow(clippy::cast_precision_loss, reason = "at most some hundred")]
@@ -97,7 +107,11 @@ fn empty(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     #[allow(clippy::cast_precision_loss, reason = "a handful of names")]
     let share = 0.6 / variables.len().max(1) as f64;
     for named in variables {
-        let text = if is_list { format!("[{}]", named.name) } else { named.name.clone() };
+        let text = if is_list {
+            format!("[{}]", named.name)
+        } else {
+            named.name.clone()
+        };
         out.replace(node, text, share);
     }
 }

@@ -25,14 +25,26 @@ impl Operator for Deletion {
 
     fn propose(&self, site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         let tree = site.tree;
-        if !is_placed(tree, node) || matches!(tree.kind(node), Kind::Function | Kind::Class | Kind::Pass | Kind::Import) {
+        if !is_placed(tree, node)
+            || matches!(
+                tree.kind(node),
+                Kind::Function | Kind::Class | Kind::Pass | Kind::Import
+            )
+        {
             return;
         }
         let is_only = tree.node(node).parent.is_some_and(|p| tree.node(p).children.len() == 1);
         if is_only && site.is_python() {
             out.replace(node, "pass", 0.6);
         } else {
-            out.edits(node, vec![Replace { span: lines(tree, node), text: String::new() }], 0.6);
+            out.edits(
+                node,
+                vec![Replace {
+                    span: lines(tree, node),
+                    text: String::new(),
+                }],
+                0.6,
+            );
         }
         if tree.kind(node) == Kind::If && site.is_python() {
             unconditional(site, node, out);
@@ -43,9 +55,14 @@ impl Operator for Deletion {
 /// The body of a branch without its condition.
 fn unconditional(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let tree = site.tree;
-    let Some(body) = tree.child(node, Role::Body) else { return };
-    let (Some(first), Some(last)) = (tree.node(body).children.first(), tree.node(body).children.last()) else { return };
-    let inside = tree.line_start(tree.node(*first).span.start)..tree.line_end(tree.node(*last).span.end.saturating_sub(1));
+    let Some(body) = tree.child(node, Role::Body) else {
+        return;
+    };
+    let (Some(first), Some(last)) = (tree.node(body).children.first(), tree.node(body).children.last()) else {
+        return;
+    };
+    let inside =
+        tree.line_start(tree.node(*first).span.start)..tree.line_end(tree.node(*last).span.end.saturating_sub(1));
     let outer = tree.indent(tree.node(node).span.start).to_owned();
     let inner = tree.indent(inside.start).to_owned();
     if inner.len() <= outer.len() {
@@ -53,7 +70,17 @@ fn unconditional(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     }
     let text: String = tree.source[inside]
         .split_inclusive('\n')
-        .map(|l| l.strip_prefix(inner.as_str()).map_or_else(|| l.to_owned(), |rest| format!("{outer}{rest}")))
+        .map(|l| {
+            l.strip_prefix(inner.as_str())
+                .map_or_else(|| l.to_owned(), |rest| format!("{outer}{rest}"))
+        })
         .collect();
-    out.edits(node, vec![Replace { span: lines(tree, node), text }], 0.2);
+    out.edits(
+        node,
+        vec![Replace {
+            span: lines(tree, node),
+            text,
+        }],
+        0.2,
+    );
 }

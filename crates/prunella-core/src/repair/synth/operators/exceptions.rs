@@ -49,14 +49,30 @@ impl Operator for Exceptions {
             .collect();
         for class in classes {
             let now = tree.text(class);
-            for other in FAMILIES.iter().filter(|f| f.contains(&now)).flat_map(|f| f.iter()).filter(|o| **o != now) {
+            for other in FAMILIES
+                .iter()
+                .filter(|f| f.contains(&now))
+                .flat_map(|f| f.iter())
+                .filter(|o| **o != now)
+            {
                 out.replace(class, *other, 0.1);
             }
             let is_single = tree.node(class).parent == Some(node);
             if handles && is_single {
-                for raised in site.exceptions.iter().filter(|e| *e != now && e.as_str() != "AssertionError") {
+                for raised in site
+                    .exceptions
+                    .iter()
+                    .filter(|e| *e != now && e.as_str() != "AssertionError")
+                {
                     let text = format!("({now}, {raised})");
-                    out.guard(class, vec![Replace { span: tree.node(class).span.clone(), text }], 0.4);
+                    out.guard(
+                        class,
+                        vec![Replace {
+                            span: tree.node(class).span.clone(),
+                            text,
+                        }],
+                        0.4,
+                    );
                 }
             }
         }

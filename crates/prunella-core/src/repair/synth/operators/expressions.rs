@@ -29,15 +29,20 @@ impl Operator for Expressions {
     fn propose(&self, site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         let tree = site.tree;
         let here = tree.node(node);
-        let is_left_out = matches!(here.kind, Kind::Paren | Kind::Lambda | Kind::Str | Kind::Yield | Kind::True | Kind::False);
+        let is_left_out = matches!(
+            here.kind,
+            Kind::Paren | Kind::Lambda | Kind::Str | Kind::Yield | Kind::True | Kind::False
+        );
         if !site.is_value(node) || is_left_out || here.span.len() > 80 {
             return;
         }
         let shape = site.shape_of(node);
         let now = tree.text(node);
         let is_tight_place = here.parent.is_some_and(|p| {
-            matches!(tree.kind(p), Kind::Binary | Kind::Unary | Kind::Not | Kind::Attribute | Kind::Compare)
-                || (tree.kind(p) == Kind::Subscript && here.role == Role::Object)
+            matches!(
+                tree.kind(p),
+                Kind::Binary | Kind::Unary | Kind::Not | Kind::Attribute | Kind::Compare
+            ) || (tree.kind(p) == Kind::Subscript && here.role == Role::Object)
         });
         let mut found: Vec<(String, f64)> = Vec::new();
         for ingredient in site.usable(node) {
@@ -45,10 +50,18 @@ impl Operator for Expressions {
             if ingredient.text == now || is_name_for_name || !ingredient.shape.fits(shape) {
                 continue;
             }
-            let text = if is_tight_place { operand(ingredient.kind, &ingredient.text) } else { ingredient.text.clone() };
+            let text = if is_tight_place {
+                operand(ingredient.kind, &ingredient.text)
+            } else {
+                ingredient.text.clone()
+            };
             found.push((text, likeness(ingredient, now)));
             for renamed in renamed(site, node, ingredient) {
-                let text = if is_tight_place { operand(ingredient.kind, &renamed) } else { renamed };
+                let text = if is_tight_place {
+                    operand(ingredient.kind, &renamed)
+                } else {
+                    renamed
+                };
                 let weight = 0.4 * likeness(ingredient, now);
                 found.push((text, weight));
             }
@@ -74,13 +87,17 @@ fn likeness(ingredient: &Ingredient, now: &str) -> f64 {
 /// The ingredient with one of its variables replaced by another of the same shape.
 fn renamed(site: &Site<'_>, at: NodeId, ingredient: &Ingredient) -> Vec<String> {
     let tree = site.tree;
-    if !matches!(ingredient.kind, Kind::Subscript | Kind::Attribute | Kind::Call | Kind::Binary | Kind::Tuple) {
+    if !matches!(
+        ingredient.kind,
+        Kind::Subscript | Kind::Attribute | Kind::Call | Kind::Binary | Kind::Tuple
+    ) {
         return Vec::new();
     }
     let base = tree.node(ingredient.node).span.start;
-    let inside = tree.below(ingredient.node).into_iter().filter(|id| {
-        tree.kind(*id) == Kind::Name && tree.node(*id).role != Role::Callee
-    });
+    let inside = tree
+        .below(ingredient.node)
+        .into_iter()
+        .filter(|id| tree.kind(*id) == Kind::Name && tree.node(*id).role != Role::Callee);
     let mut found = Vec::new();
     for id in inside.take(3) {
         let name = tree.text(id);
@@ -90,7 +107,12 @@ fn renamed(site: &Site<'_>, at: NodeId, ingredient: &Ingredient) -> Vec<String> 
             let fits = shape.is_some_and(|shape| other.shape.fits(shape)) && other.origin == Origin::Local;
             if fits && other.name != name {
                 let text = &ingredient.text;
-                found.push(format!("{}{}{}", &text[..span.start - base], other.name, &text[span.end - base..]));
+                found.push(format!(
+                    "{}{}{}",
+                    &text[..span.start - base],
+                    other.name,
+                    &text[span.end - base..]
+                ));
             }
         }
     }

@@ -41,7 +41,10 @@ impl Operator for Guards {
             for (exit, likely) in &exits {
                 let edit = before(site, node, &branch(site, condition, exit));
                 let share = 0.7 * weight * likely / total.max(1.0);
-                if is_constant(exit) && !site.exceptions.is_empty() && !site.raised(&["AssertionError", "RecursionError"]) {
+                if is_constant(exit)
+                    && !site.exceptions.is_empty()
+                    && !site.raised(&["AssertionError", "RecursionError"])
+                {
                     out.guard(node, vec![edit], share);
                 } else {
                     out.edits(node, vec![edit], share);
@@ -70,7 +73,11 @@ fn exits(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
         found.push(("break".to_owned(), 0.6));
     }
     let visible = site.usable(node);
-    for id in tree.below(site.function).into_iter().filter(|id| tree.kind(*id) == Kind::Return) {
+    for id in tree
+        .below(site.function)
+        .into_iter()
+        .filter(|id| tree.kind(*id) == Kind::Return)
+    {
         let value = tree.child(id, Role::Value).map(|v| tree.text(v));
         match value {
             Some(text) if visible.iter().any(|i| i.text == text) && text.len() < 40 => {
@@ -80,7 +87,12 @@ fn exits(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
             Some(_) => {}
         }
     }
-    for named in site.variables(node).iter().filter(|n| n.origin == Origin::Local).take(6) {
+    for named in site
+        .variables(node)
+        .iter()
+        .filter(|n| n.origin == Origin::Local)
+        .take(6)
+    {
         found.push((format!("return {}", named.name), 0.3));
     }
     for constant in ["0", "1", "[]", site.words().yes, site.words().no, site.words().nil] {
@@ -94,7 +106,10 @@ fn exits(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
 /// The statement itself only if a condition holds.
 fn conditional(site: &Site<'_>, node: NodeId, conditions: &[(String, f64)], out: &mut Proposals<'_>) {
     let tree = site.tree;
-    let is_simple = matches!(tree.kind(node), Kind::Assign | Kind::AugAssign | Kind::ExprStmt | Kind::Return);
+    let is_simple = matches!(
+        tree.kind(node),
+        Kind::Assign | Kind::AugAssign | Kind::ExprStmt | Kind::Return
+    );
     if !is_simple || !site.is_python() || tree.text(node).contains('\n') {
         return;
     }
@@ -103,7 +118,18 @@ fn conditional(site: &Site<'_>, node: NodeId, conditions: &[(String, f64)], out:
     let indent = tree.indent(span.start);
     let newline = tree.newline();
     for (condition, weight) in conditions {
-        let text = format!("{indent}if {condition}:{newline}{indent}{}{}{newline}", unit(site), tree.text(node));
-        out.edits(node, vec![Replace { span: span.clone(), text }], 0.3 * weight / total);
+        let text = format!(
+            "{indent}if {condition}:{newline}{indent}{}{}{newline}",
+            unit(site),
+            tree.text(node)
+        );
+        out.edits(
+            node,
+            vec![Replace {
+                span: span.clone(),
+                text,
+            }],
+            0.3 * weight / total,
+        );
     }
 }

@@ -38,7 +38,10 @@ impl Operator for Insertion {
         found.retain(|(text, _)| seen.insert(text.clone()));
         found.truncate(MAX_HERE);
         let total: f64 = found.iter().map(|(_, weight)| weight).sum::<f64>().max(1.0);
-        let ends = matches!(tree.kind(node), Kind::Return | Kind::Break | Kind::Continue | Kind::Raise);
+        let ends = matches!(
+            tree.kind(node),
+            Kind::Return | Kind::Break | Kind::Continue | Kind::Raise
+        );
         for (text, weight) in found {
             let text = line(site, &text);
             let share = 0.5 * weight / total;
@@ -59,7 +62,11 @@ fn statements(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
 }
 
 fn assignments(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
-    let local: Vec<_> = site.variables(node).into_iter().filter(|n| n.origin == Origin::Local && n.only_in.is_none()).collect();
+    let local: Vec<_> = site
+        .variables(node)
+        .into_iter()
+        .filter(|n| n.origin == Origin::Local && n.only_in.is_none())
+        .collect();
     let assigned = assigned_names(site);
     for a in &local {
         let is_variable = assigned.contains(&a.name.as_str());
@@ -82,15 +89,26 @@ fn assignments(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
 /// The variables that the function assigns to.
 fn assigned_names<'a>(site: &Site<'a>) -> Vec<&'a str> {
     let tree = site.tree;
-    let all = tree.below(tree.unit(site.function).unwrap_or(site.function)).into_iter();
-    let left = all.filter(|id| matches!(tree.kind(*id), Kind::Assign | Kind::AugAssign)).filter_map(|id| tree.child(id, Role::Left));
-    left.flat_map(|l| tree.below(l)).filter(|id| tree.kind(*id) == Kind::Name).map(|id| tree.text(id)).collect()
+    let all = tree
+        .below(tree.unit(site.function).unwrap_or(site.function))
+        .into_iter();
+    let left = all
+        .filter(|id| matches!(tree.kind(*id), Kind::Assign | Kind::AugAssign))
+        .filter_map(|id| tree.child(id, Role::Left));
+    left.flat_map(|l| tree.below(l))
+        .filter(|id| tree.kind(*id) == Kind::Name)
+        .map(|id| tree.text(id))
+        .collect()
 }
 
 /// Calls that change a container, by what was seen of its type, and those that the file makes.
 fn mutations(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
     let tree = site.tree;
-    let local: Vec<_> = site.variables(node).into_iter().filter(|n| n.origin == Origin::Local && n.only_in.is_none()).collect();
+    let local: Vec<_> = site
+        .variables(node)
+        .into_iter()
+        .filter(|n| n.origin == Origin::Local && n.only_in.is_none())
+        .collect();
     let mut methods: Vec<(String, String)> = Vec::new();
     for id in tree.below(tree.unit(site.function).unwrap_or(site.function)) {
         if tree.kind(id) != Kind::Attribute || tree.node(id).role != Role::Callee {
@@ -100,9 +118,22 @@ fn mutations(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
             methods.push((tree.text(object).to_owned(), tree.text(name).to_owned()));
         }
     }
-    let one_argument = ["append", "add", "push", "extend", "appendleft", "remove", "discard", "update"];
+    let one_argument = [
+        "append",
+        "add",
+        "push",
+        "extend",
+        "appendleft",
+        "remove",
+        "discard",
+        "update",
+    ];
     for a in &local {
-        let mut of: Vec<&str> = methods.iter().filter(|(object, _)| *object == a.name).map(|(_, m)| m.as_str()).collect();
+        let mut of: Vec<&str> = methods
+            .iter()
+            .filter(|(object, _)| *object == a.name)
+            .map(|(_, m)| m.as_str())
+            .collect();
         match (a.shape, site.is_python()) {
             (Shape::LIST, true) => of.push("append"),
             (Shape::LIST, false) => of.push("push"),
@@ -136,23 +167,50 @@ fn copies(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
     let tree = site.tree;
     let visible: Vec<&str> = site.scope.visible(tree, node).map(|n| n.name.as_str()).collect();
     for id in tree.below(tree.unit(site.function).unwrap_or(site.function)) {
-        let is_simple = matches!(tree.kind(id), Kind::Assign | Kind::AugAssign | Kind::ExprStmt | Kind::Return | Kind::Break | Kind::Continue | Kind::Raise);
+        let is_simple = matches!(
+            tree.kind(id),
+            Kind::Assign | Kind::AugAssign | Kind::ExprStmt | Kind::Return | Kind::Break | Kind::Continue | Kind::Raise
+        );
         let text = tree.text(id);
-        if !is_simple || id == node || text.contains('\n') || text.len() > 80 || tree.kind(id) == Kind::ExprStmt && text.starts_with(['"', '\'']) {
+        if !is_simple
+            || id == node
+            || text.contains('\n')
+            || text.len() > 80
+            || tree.kind(id) == Kind::ExprStmt && text.starts_with(['"', '\''])
+        {
             continue;
         }
-        let names: Vec<NodeId> = tree.below(id).into_iter().filter(|n| tree.kind(*n) == Kind::Name).collect();
-        let usable = names.iter().all(|n| site.scope.shape(tree.text(*n)).is_none() || visible.contains(&tree.text(*n)) || !tree.is_read(*n));
+        let names: Vec<NodeId> = tree
+            .below(id)
+            .into_iter()
+            .filter(|n| tree.kind(*n) == Kind::Name)
+            .collect();
+        let usable = names.iter().all(|n| {
+            site.scope.shape(tree.text(*n)).is_none() || visible.contains(&tree.text(*n)) || !tree.is_read(*n)
+        });
         if usable {
             found.push((text.to_owned(), 0.5));
         }
         let base = tree.node(id).span.start;
         for name in names.iter().take(4) {
             let span = tree.node(*name).span.clone();
-            let Some(shape) = site.scope.shape(tree.text(*name)) else { continue };
-            let others = site.variables(node).into_iter().filter(|o| o.shape.fits(shape) && o.name != tree.text(*name) && o.origin == Origin::Local);
+            let Some(shape) = site.scope.shape(tree.text(*name)) else {
+                continue;
+            };
+            let others = site
+                .variables(node)
+                .into_iter()
+                .filter(|o| o.shape.fits(shape) && o.name != tree.text(*name) && o.origin == Origin::Local);
             for other in others.take(6) {
-                found.push((format!("{}{}{}", &text[..span.start - base], other.name, &text[span.end - base..]), 0.08));
+                found.push((
+                    format!(
+                        "{}{}{}",
+                        &text[..span.start - base],
+                        other.name,
+                        &text[span.end - base..]
+                    ),
+                    0.08,
+                ));
             }
         }
     }

@@ -28,12 +28,18 @@ impl Operator for Keys {
         if !is_read || !site.is_python() || !site.raised(&["KeyError", "IndexError", "TypeError"]) {
             return;
         }
-        let (Some(object), Some(index)) = (tree.child(node, Role::Object), tree.child(node, Role::Index)) else { return };
+        let (Some(object), Some(index)) = (tree.child(node, Role::Object), tree.child(node, Role::Index)) else {
+            return;
+        };
         if tree.kind(index) == Kind::Slice {
             return;
         }
         let (object, index) = (tree.text(object), tree.text(index));
-        let index = if index.contains(',') && !index.starts_with('(') { format!("({index})") } else { index.to_owned() };
+        let index = if index.contains(',') && !index.starts_with('(') {
+            format!("({index})")
+        } else {
+            index.to_owned()
+        };
         let span = tree.node(node).span.clone();
         for (text, share) in [
             (format!("{object}.get({index})"), 0.2),
@@ -44,7 +50,14 @@ impl Operator for Keys {
             (format!("{object}.get({index}, False)"), 0.05),
             (format!("{object}.get({index}, float('inf'))"), 0.05),
         ] {
-            out.guard(node, vec![Replace { span: span.clone(), text }], share);
+            out.guard(
+                node,
+                vec![Replace {
+                    span: span.clone(),
+                    text,
+                }],
+                share,
+            );
         }
     }
 }

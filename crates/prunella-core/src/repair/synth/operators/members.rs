@@ -31,14 +31,18 @@ impl Operator for Members {
         if tree.kind(node) != Kind::Attribute {
             return;
         }
-        let Some(label) = tree.child(node, Role::Name) else { return };
+        let Some(label) = tree.child(node, Role::Name) else {
+            return;
+        };
         let object = tree.child(node, Role::Object).map(|o| tree.text(o));
         let is_called = tree.node(node).role == Role::Callee;
         // Members of the same object count more.
         let mut found: BTreeMap<&str, f64> = BTreeMap::new();
         for id in tree.below(tree.root()) {
             let is_like = tree.kind(id) == Kind::Attribute && (tree.node(id).role == Role::Callee) == is_called;
-            let Some(other) = is_like.then(|| tree.child(id, Role::Name)).flatten() else { continue };
+            let Some(other) = is_like.then(|| tree.child(id, Role::Name)).flatten() else {
+                continue;
+            };
             let same = tree.child(id, Role::Object).map(|o| tree.text(o)) == object;
             let weight = found.entry(tree.text(other)).or_insert(0.0);
             *weight += if same { 3.0 } else { 1.0 };
@@ -54,9 +58,12 @@ impl Operator for Members {
         for (name, weight) in ranked {
             out.replace(label, name, 0.9 * weight / total);
         }
-        if !is_called {
+        if !is_called && site.is_value(node) {
             let span = tree.node(node).span.clone();
-            let call = crate::repair::synth::change::Replace { span: span.end..span.end, text: "()".to_owned() };
+            let call = crate::repair::synth::change::Replace {
+                span: span.end..span.end,
+                text: "()".to_owned(),
+            };
             out.edits(node, vec![call], 0.1);
         }
     }
@@ -69,5 +76,8 @@ fn siblings<'a>(site: &Site<'a>) -> Vec<&'a str> {
         let node = tree.node(*id);
         node.kind == Kind::Attribute && node.role == Role::Left
     });
-    assigned.filter_map(|id| tree.child(id, Role::Name)).map(|name| tree.text(name)).collect()
+    assigned
+        .filter_map(|id| tree.child(id, Role::Name))
+        .map(|name| tree.text(name))
+        .collect()
 }

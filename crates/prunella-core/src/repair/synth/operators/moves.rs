@@ -29,12 +29,21 @@ impl Operator for Moves {
         }
         let Some(parent) = tree.node(node).parent else { return };
         let siblings = &tree.node(parent).children;
-        let Some(place) = siblings.iter().position(|s| *s == node) else { return };
+        let Some(place) = siblings.iter().position(|s| *s == node) else {
+            return;
+        };
         if let Some(next) = siblings.get(place + 1).filter(|n| is_placed(tree, **n)) {
             let (a, b) = (lines(tree, node), lines(tree, *next));
             let between = &tree.source[a.end..b.start];
             let text = format!("{}{between}{}", &tree.source[b.clone()], &tree.source[a.clone()]);
-            out.edits(node, vec![Replace { span: a.start..b.end, text }], 0.3);
+            out.edits(
+                node,
+                vec![Replace {
+                    span: a.start..b.end,
+                    text,
+                }],
+                0.3,
+            );
         }
         if site.is_python() {
             if place + 1 == siblings.len() && place > 0 {
@@ -63,7 +72,10 @@ fn outwards(site: &Site<'_>, node: NodeId, block: NodeId, out: &mut Proposals<'_
         vec![Replace { span: own, text }]
     } else {
         vec![
-            Replace { span: own, text: String::new() },
+            Replace {
+                span: own,
+                text: String::new(),
+            },
             Replace { span: end..end, text },
         ]
     };
@@ -90,6 +102,9 @@ fn reindented(tree: &Tree, lines: std::ops::Range<usize>, indent: &str) -> Strin
     let own = tree.indent(lines.start).to_owned();
     tree.source[lines]
         .split_inclusive('\n')
-        .map(|l| l.strip_prefix(own.as_str()).map_or_else(|| l.to_owned(), |rest| format!("{indent}{rest}")))
+        .map(|l| {
+            l.strip_prefix(own.as_str())
+                .map_or_else(|| l.to_owned(), |rest| format!("{indent}{rest}"))
+        })
         .collect()
 }

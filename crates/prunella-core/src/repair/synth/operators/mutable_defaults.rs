@@ -27,7 +27,9 @@ impl Operator for MutableDefaults {
         if tree.kind(node) != Kind::Param || !site.is_python() {
             return;
         }
-        let (Some(name), Some(value)) = (tree.child(node, Role::Target), tree.child(node, Role::Value)) else { return };
+        let (Some(name), Some(value)) = (tree.child(node, Role::Target), tree.child(node, Role::Value)) else {
+            return;
+        };
         let is_mutable = matches!(tree.kind(value), Kind::List | Kind::Dict | Kind::Set | Kind::Call);
         let function = tree.ancestors(node).find(|a| tree.kind(*a) == Kind::Function);
         let body = function.and_then(|f| tree.child(f, Role::Body));
@@ -36,14 +38,23 @@ impl Operator for MutableDefaults {
             let only = tree.node(**s).children.first();
             tree.kind(**s) == Kind::ExprStmt && only.is_some_and(|o| tree.kind(*o) == Kind::Str)
         };
-        let Some(first) = statements.iter().find(|s| !is_doc(s)) else { return };
+        let Some(first) = statements.iter().find(|s| !is_doc(s)) else {
+            return;
+        };
         if !is_mutable {
             return;
         }
         let name = tree.text(name);
-        let fresh = branch(site, &format!("{name} is None"), &format!("{name} = {}", tree.text(value)));
+        let fresh = branch(
+            site,
+            &format!("{name} is None"),
+            &format!("{name} = {}", tree.text(value)),
+        );
         let edits = vec![
-            Replace { span: tree.node(value).span.clone(), text: "None".to_owned() },
+            Replace {
+                span: tree.node(value).span.clone(),
+                text: "None".to_owned(),
+            },
             before(site, *first, &fresh),
         ];
         out.edits(node, edits, 1.0);

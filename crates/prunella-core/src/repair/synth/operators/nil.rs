@@ -31,7 +31,10 @@ impl Operator for Nil {
             let callee = tree.child(node, Role::Callee)?;
             tree.child(callee, Role::Object)
         });
-        let Some(object) = object.filter(|o| matches!(tree.kind(*o), Kind::Name | Kind::Attribute | Kind::Subscript)) else { return };
+        let Some(object) = object.filter(|o| matches!(tree.kind(*o), Kind::Name | Kind::Attribute | Kind::Subscript))
+        else {
+            return;
+        };
         let span = tree.node(node).span.clone();
         let (of, now) = (tree.text(object), tree.text(node));
         let text = if site.is_python() {

@@ -27,7 +27,15 @@ impl Operator for Operands {
         let here = tree.node(node);
         let is_left_out = matches!(
             here.kind,
-            Kind::True | Kind::False | Kind::Nil | Kind::Compare | Kind::BoolOp | Kind::Not | Kind::Paren | Kind::Lambda | Kind::Yield
+            Kind::True
+                | Kind::False
+                | Kind::Nil
+                | Kind::Compare
+                | Kind::BoolOp
+                | Kind::Not
+                | Kind::Paren
+                | Kind::Lambda
+                | Kind::Yield
         );
         if !site.is_value(node) || is_left_out || matches!(here.role, Role::Object | Role::Condition) {
             return;
@@ -44,7 +52,9 @@ impl Operator for Operands {
             sets(site, node, &mut joined);
         }
         let total: f64 = joined.iter().map(|(_, weight)| weight).sum::<f64>().max(1.0);
-        let in_operation = here.parent.is_some_and(|p| matches!(tree.kind(p), Kind::Binary | Kind::Unary | Kind::Attribute));
+        let in_operation = here
+            .parent
+            .is_some_and(|p| matches!(tree.kind(p), Kind::Binary | Kind::Unary | Kind::Attribute));
         for (text, weight) in joined {
             let text = if in_operation { format!("({text})") } else { text };
             out.replace(node, text, weight / total);
@@ -86,7 +96,11 @@ fn sequences(site: &Site<'_>, node: NodeId, shape: Shape, joined: &mut Vec<(Stri
         if named.name == tree.text(node) {
             continue;
         }
-        let weight = if named.shape.is_only(Shape::LIST.or(Shape::TEXT)) && fits { 1.0 } else { 0.15 };
+        let weight = if named.shape.is_only(Shape::LIST.or(Shape::TEXT)) && fits {
+            1.0
+        } else {
+            0.15
+        };
         if fits {
             joined.push((format!("{now} + {}", named.name), weight));
             joined.push((format!("{} + {now}", named.name), weight));

@@ -28,7 +28,14 @@ impl Operator for Returns {
         match tree.kind(node) {
             Kind::ExprStmt => {
                 let at = tree.node(node).span.start;
-                out.edits(node, vec![Replace { span: at..at, text: "return ".to_owned() }], 0.3);
+                out.edits(
+                    node,
+                    vec![Replace {
+                        span: at..at,
+                        text: "return ".to_owned(),
+                    }],
+                    0.3,
+                );
             }
             Kind::Yield => yielded(site, node, out),
             Kind::Return if tree.child(node, Role::Value).is_none() => {
@@ -39,7 +46,10 @@ impl Operator for Returns {
             }
             _ => {}
         }
-        let ends = matches!(tree.kind(node), Kind::Return | Kind::Raise | Kind::Break | Kind::Continue);
+        let ends = matches!(
+            tree.kind(node),
+            Kind::Return | Kind::Raise | Kind::Break | Kind::Continue
+        );
         if is_placed(tree, node) && is_last(tree, node) && !ends {
             for (name, share) in variables(site, node) {
                 let text = line(site, &format!("return {name}"));
@@ -51,7 +61,11 @@ impl Operator for Returns {
 
 fn variables(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
     let all = site.variables(node);
-    let local: Vec<String> = all.iter().filter(|n| n.origin == Origin::Local).map(|n| n.name.clone()).collect();
+    let local: Vec<String> = all
+        .iter()
+        .filter(|n| n.origin == Origin::Local)
+        .map(|n| n.name.clone())
+        .collect();
     #[allow(clippy::cast_precision_loss, reason = "a handful of names")]
     let share = 1.0 / local.len().max(1) as f64;
     local.into_iter().map(|name| (name, share)).collect()

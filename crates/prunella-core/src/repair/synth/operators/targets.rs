@@ -33,10 +33,16 @@ impl Operator for Targets {
 
 fn written(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let tree = site.tree;
-    let Some(left) = tree.child(node, Role::Left) else { return };
+    let Some(left) = tree.child(node, Role::Left) else {
+        return;
+    };
     let now = tree.text(left);
     let places = site.usable(left).into_iter().filter(|i| {
-        let is_local = i.kind == Kind::Name && site.variables(left).iter().any(|n| n.name == i.text && n.origin == Origin::Local);
+        let is_local = i.kind == Kind::Name
+            && site
+                .variables(left)
+                .iter()
+                .any(|n| n.name == i.text && n.origin == Origin::Local);
         (is_local || matches!(i.kind, Kind::Subscript | Kind::Attribute)) && i.text != now
     });
     let places: Vec<String> = places.map(|i| i.text.clone()).take(40).collect();
@@ -50,8 +56,18 @@ fn written(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
 /// `a[k].update(b)` where `a[k] = b` was meant, and the other way round for what a call returns.
 fn assigned(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let tree = site.tree;
-    let Some(call) = tree.node(node).children.first().copied().filter(|c| tree.kind(*c) == Kind::Call) else { return };
-    let Some(callee) = tree.child(call, Role::Callee) else { return };
+    let Some(call) = tree
+        .node(node)
+        .children
+        .first()
+        .copied()
+        .filter(|c| tree.kind(*c) == Kind::Call)
+    else {
+        return;
+    };
+    let Some(callee) = tree.child(call, Role::Callee) else {
+        return;
+    };
     let object = tree.child(callee, Role::Object);
     let argument = tree.node(call).children.iter().find(|c| tree.kind(**c) == Kind::Args);
     let argument = argument.and_then(|args| match tree.node(*args).children.as_slice() {

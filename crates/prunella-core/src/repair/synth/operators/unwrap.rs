@@ -30,26 +30,41 @@ impl Operator for Unwrap {
             Kind::Call => {
                 let args = tree.node(node).children.iter().find(|c| tree.kind(**c) == Kind::Args);
                 let args = args.map_or(&[][..], |args| tree.node(*args).children.as_slice());
-                let object = tree.child(node, Role::Callee).and_then(|callee| tree.child(callee, Role::Object));
-                let all: Vec<NodeId> = args.iter().copied().chain(object).filter(|a| tree.kind(*a).is_expression()).collect();
+                let object = tree
+                    .child(node, Role::Callee)
+                    .and_then(|callee| tree.child(callee, Role::Object));
+                let all: Vec<NodeId> = args
+                    .iter()
+                    .copied()
+                    .chain(object)
+                    .filter(|a| tree.kind(*a).is_expression())
+                    .collect();
                 #[allow(clippy::cast_precision_loss, reason = "a handful")]
                 let share = 0.6 / all.len().max(1) as f64;
                 all.into_iter().map(|a| (a, share)).collect()
             }
             Kind::Binary | Kind::BoolOp => {
-                let sides = [Role::Left, Role::Right].into_iter().filter_map(|role| tree.child(node, role));
+                let sides = [Role::Left, Role::Right]
+                    .into_iter()
+                    .filter_map(|role| tree.child(node, role));
                 sides.map(|side| (side, 0.3)).collect()
             }
             Kind::Conditional => {
-                let sides = [Role::Body, Role::Otherwise].into_iter().filter_map(|role| tree.child(node, role));
+                let sides = [Role::Body, Role::Otherwise]
+                    .into_iter()
+                    .filter_map(|role| tree.child(node, role));
                 sides.map(|side| (side, 0.3)).collect()
             }
-            Kind::Not | Kind::Unary | Kind::Await => {
-                tree.child(node, Role::Value).into_iter().map(|part| (part, 0.5)).collect()
-            }
-            Kind::Subscript | Kind::Attribute => {
-                tree.child(node, Role::Object).into_iter().map(|part| (part, 0.2)).collect()
-            }
+            Kind::Not | Kind::Unary | Kind::Await => tree
+                .child(node, Role::Value)
+                .into_iter()
+                .map(|part| (part, 0.5))
+                .collect(),
+            Kind::Subscript | Kind::Attribute => tree
+                .child(node, Role::Object)
+                .into_iter()
+                .map(|part| (part, 0.2))
+                .collect(),
             Kind::List if tree.node(node).children.len() == 1 => {
                 tree.node(node).children.iter().map(|part| (*part, 0.3)).collect()
             }

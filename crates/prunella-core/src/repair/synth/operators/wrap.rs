@@ -27,7 +27,10 @@ impl Operator for Wrap {
     fn propose(&self, site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         let tree = site.tree;
         let here = tree.node(node);
-        let is_small = matches!(here.kind, Kind::Str | Kind::True | Kind::False | Kind::Nil | Kind::Int | Kind::Paren);
+        let is_small = matches!(
+            here.kind,
+            Kind::Str | Kind::True | Kind::False | Kind::Nil | Kind::Int | Kind::Paren
+        );
         if !site.is_value(node) || is_small {
             return;
         }
@@ -49,9 +52,14 @@ impl Operator for Wrap {
 fn limited(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let tree = site.tree;
     let now = tree.text(node);
-    let (low, high) = if site.is_python() { ("min", "max") } else { ("Math.min", "Math.max") };
+    let (low, high) = if site.is_python() {
+        ("min", "max")
+    } else {
+        ("Math.min", "Math.max")
+    };
     let parent = tree.node(node).parent;
-    let is_whole = parent.is_some_and(|p| matches!(tree.kind(p), Kind::Assign | Kind::Return | Kind::Args | Kind::AugAssign));
+    let is_whole =
+        parent.is_some_and(|p| matches!(tree.kind(p), Kind::Assign | Kind::Return | Kind::Args | Kind::AugAssign));
     let target = parent
         .filter(|p| tree.kind(*p) == Kind::Assign)
         .and_then(|p| tree.child(p, Role::Left))
@@ -61,7 +69,10 @@ fn limited(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let mut others: Vec<(String, f64)> = vec![("0".to_owned(), 0.08), ("1".to_owned(), 0.02)];
     others.extend(target.clone().map(|t| (t, 0.12)));
     let numbers = site.of_shape(node, Shape::NUMBER);
-    let numbers: Vec<_> = numbers.iter().filter(|n| n.name != now && Some(&n.name) != target.as_ref()).collect();
+    let numbers: Vec<_> = numbers
+        .iter()
+        .filter(|n| n.name != now && Some(&n.name) != target.as_ref())
+        .collect();
     #[allow(clippy::cast_precision_loss, reason = "a handful of names")]
     let share = 0.08 / numbers.len().max(1) as f64;
     others.extend(numbers.iter().map(|n| (n.name.clone(), share)));
@@ -76,7 +87,11 @@ fn converted(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_
     let tree = site.tree;
     let now = tree.text(node);
     let role = tree.node(node).role;
-    let likely = if site.raised(&["TypeError", "ValueError", "AttributeError"]) { 3.0 } else { 1.0 };
+    let likely = if site.raised(&["TypeError", "ValueError", "AttributeError"]) {
+        3.0
+    } else {
+        1.0
+    };
     for (function, of) in [
         ("str", Shape::ANY),
         ("int", Shape::NUMBER.or(Shape::TEXT)),
@@ -99,10 +114,22 @@ fn converted(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_
     if shape.fits(Shape::NUMBER) && !matches!(role, Role::Left) {
         let factor = operand(tree.kind(node), now);
         let in_operation = tree.node(node).parent.is_some_and(|p| tree.kind(p) == Kind::Binary);
-        for (text, share) in [(format!("{factor} ** 2"), 0.03), (format!("-{factor}"), 0.02), (format!("{factor} // 2"), 0.015)] {
+        for (text, share) in [
+            (format!("{factor} ** 2"), 0.03),
+            (format!("-{factor}"), 0.02),
+            (format!("{factor} // 2"), 0.015),
+        ] {
             // A power binds tightest; the rest needs parentheses in an operation.
             let is_tight = text.contains("**");
-            out.replace(node, if in_operation && !is_tight { format!("({text})") } else { text }, share);
+            out.replace(
+                node,
+                if in_operation && !is_tight {
+                    format!("({text})")
+                } else {
+                    text
+                },
+                share,
+            );
         }
     }
     if shape.fits(Shape::MAP) {
@@ -118,7 +145,10 @@ fn converted(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_
 
 fn sliced(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_>) {
     let tree = site.tree;
-    if !matches!(tree.kind(node), Kind::Name | Kind::Attribute | Kind::Call | Kind::Subscript) {
+    if !matches!(
+        tree.kind(node),
+        Kind::Name | Kind::Attribute | Kind::Call | Kind::Subscript
+    ) {
         return;
     }
     let now = tree.text(node);
@@ -127,7 +157,11 @@ fn sliced(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_>) 
     let iterated = matches!(tree.node(node).role, Role::Iterable | Role::Argument | Role::Value);
     let weight = if iterated { weight * 2.0 } else { weight };
     let numbers = site.of_shape(node, Shape::NUMBER);
-    let mut numbers: Vec<String> = numbers.iter().filter(|n| n.shape == Shape::NUMBER).map(|n| n.name.clone()).collect();
+    let mut numbers: Vec<String> = numbers
+        .iter()
+        .filter(|n| n.shape == Shape::NUMBER)
+        .map(|n| n.name.clone())
+        .collect();
     numbers.truncate(6);
     for (number, share) in std::iter::once(("1".to_owned(), 0.04)).chain(numbers.into_iter().map(|n| (n, 0.015))) {
         let forms = if site.is_python() {
