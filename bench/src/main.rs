@@ -8,6 +8,7 @@ mod data;
 mod exec;
 mod gateway;
 mod log_grouping;
+mod model;
 mod nab;
 mod regressions;
 mod repair;
@@ -30,6 +31,7 @@ struct Suite {
 static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
+    model::SUITE,
     nab::SUITE,
     regressions::SUITE,
     repair::SUITE,

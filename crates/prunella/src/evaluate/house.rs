@@ -1,7 +1,7 @@
 //! The house's own language model, learnt from the files of a tree.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prunella_core::model::{Counts, Nested, token};
 use prunella_core::signal::Language;
@@ -13,10 +13,15 @@ use super::Naturalness;
 const MAX_BYTES: u64 = 64 << 20;
 /// The longest file that is learnt: longer ones are data.
 const MAX_FILE: u64 = 1 << 20;
+/// The most files, and the deepest folder, that are looked at.
+const MAX_FILES: usize = 100_000;
+const MAX_DEPTH: u32 = 20;
 /// The most folders that have counts of their own.
 const MAX_FOLDERS: usize = 256;
 /// How much an observation in the same file, the same folder, the project counts.
 const WEIGHTS: [f64; 3] = [4.0, 2.0, 1.0];
+/// Tokens after which the cache of a file that is measured learns.
+const CACHED: usize = 16;
 /// Folders whose content is not the house's.
 const FOREIGN: &[&str] = &[
     "node_modules",
@@ -44,8 +49,18 @@ impl House {
     /// Learns the Python files of a tree, as far as they can be read.
     #[must_use]
     pub fn learn(root: &Path) -> Self {
+        Self::learn_those(root, &|_| true)
+    }
+
+    /// As [`House::learn`], only the files that are wanted.
+    #[must_use]
+    pub fn learn_those(root: &Path, wanted: &dyn Fn(&Path) -> bool) -> Self {
         let mut house = Self::default();
-        house.folder(root, root, 0);
+        let mut files = Vec::new();
+        collect(root, 0, &mut files);
+        for path in files.iter().filter(|path| wanted(path)) {
+            house.file(root, path);
+        }
         house
     }
 
@@ -55,34 +70,25 @@ impl House {
         (self.files, self.lines, self.project.tokens())
     }
 
-    /// Mean bits of a token of a text that follows nothing.
+    /// Bits and tokens of a file that was not learnt: by the project alone, and with a cache of the file's own tokens
+    /// before each one.
     #[must_use]
-    pub fn bits_per_token(&self, text: &str) -> f64 {
+    pub fn surprise(&self, text: &str) -> (f64, f64, usize) {
         let numbers = numbers(text);
-        let model = Nested::new(vec![(&self.project, 1.0)]);
-        #[allow(clippy::cast_precision_loss, reason = "a mean")]
-        let count = numbers.len().max(1) as f64;
-        model.bits(&[], &numbers) / count
-    }
-
-    fn folder(&mut self, root: &Path, at: &Path, depth: u32) {
-        let Ok(entries) = std::fs::read_dir(at) else { return };
-        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        paths.sort();
-        for path in paths {
-            let Ok(meta) = std::fs::symlink_metadata(&path) else {
-                continue;
-            };
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            if meta.is_dir() && depth < 20 && !FOREIGN.contains(&name) {
-                self.folder(root, &path, depth + 1);
-            } else if meta.is_file() && name.ends_with(".py") && meta.len() <= MAX_FILE && self.bytes < MAX_BYTES {
-                self.file(root, &path);
-            }
+        let alone = Nested::new(vec![(&self.project, 1.0)]).bits(&[], &numbers);
+        let (mut cache, mut cached) = (Counts::default(), 0.0);
+        for (at, part) in numbers.chunks(CACHED).enumerate() {
+            let before = &numbers[..at * CACHED];
+            cached += Nested::new(vec![(&cache, WEIGHTS[0]), (&self.project, WEIGHTS[2])]).bits(before, part);
+            cache.learn(part);
         }
+        (alone, cached, numbers.len())
     }
 
     fn file(&mut self, root: &Path, path: &Path) {
+        if self.bytes >= MAX_BYTES {
+            return;
+        }
         let Ok(text) = std::fs::read_to_string(path) else {
             return;
         };
@@ -109,6 +115,24 @@ impl Naturalness for House {
             levels.push((&self.project, WEIGHTS[2]));
             Nested::new(levels).bits(&numbers(before), &numbers(text))
         })
+    }
+}
+
+/// The Python files of a tree, sorted; foreign folders and links are passed by.
+pub fn collect(at: &Path, depth: u32, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(at) else { return };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        let Ok(meta) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        if meta.is_dir() && depth < MAX_DEPTH && !FOREIGN.contains(&name) {
+            collect(&path, depth + 1, files);
+        } else if meta.is_file() && name.ends_with(".py") && meta.len() <= MAX_FILE && files.len() < MAX_FILES {
+            files.push(path);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use prunella_core::repair::Draft;
 use prunella_sandbox::JailSpec;
 
-pub use house::House;
+pub use house::{House, collect};
 pub use search::search;
 pub use session::write_driver;
 

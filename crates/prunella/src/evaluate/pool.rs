@@ -22,6 +22,7 @@ const MAX_UNIT_BYTES: usize = 24_000;
 pub(super) struct Unit {
     pub(super) file: String,
     pub(super) id: NodeId,
+    /// The tests that a change of it has to pass.
     pub(super) tests: Vec<usize>,
     around: Vec<String>,
 }
@@ -91,7 +92,7 @@ impl Pool {
     }
 
     /// What the driver needs of an entry.
-    pub(super) fn row(&self, task: &SearchTask<'_>, number: usize, entry: &Entry) -> CandidateRow {
+    pub(super) fn row(&self, task: &SearchTask<'_>, baseline: &Baseline, number: usize, entry: &Entry) -> CandidateRow {
         let unit = &self.units[entry.unit];
         let tree = &self.trees[&unit.file];
         let span = tree.node(unit.id).span.clone();
@@ -114,7 +115,12 @@ impl Pool {
             last,
             around: unit.around.clone(),
             text: entry.change.apply_within(&tree.source, part),
-            tests: unit.tests.clone(),
+            tests: baseline.failing.clone(),
+            then: if unit.tests.len() > baseline.failing.len() {
+                unit.tests.clone()
+            } else {
+                Vec::new()
+            },
             defaults: entry.change.edits.iter().any(touches),
         }
     }

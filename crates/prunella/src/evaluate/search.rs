@@ -90,7 +90,7 @@ impl Search<'_> {
 
     fn batch(&mut self, part: std::ops::Range<usize>, left: Duration, cancel: &CancelToken) -> Result<(), NotSearched> {
         let candidates: Vec<_> = part
-            .map(|i| self.pool.row(self.task, i, &self.pool.entries[i]))
+            .map(|i| self.pool.row(self.task, &self.baseline, i, &self.pool.entries[i]))
             .collect();
         let mut job = self.session.job("evaluate", until(left));
         job.limits = vec![self.usual()];
@@ -171,7 +171,7 @@ impl Search<'_> {
             let rows_of: Vec<_> = compared
                 .iter()
                 .filter(|i| self.pool.entries[**i].unit == unit)
-                .map(|i| self.pool.row(self.task, *i, &self.pool.entries[*i]))
+                .map(|i| self.pool.row(self.task, &self.baseline, *i, &self.pool.entries[*i]))
                 .collect();
             let mut job = self.session.job("agree", until(left));
             job.tests.clone_from(&self.pool.units[unit].tests);

@@ -91,8 +91,10 @@ pub(super) struct CandidateRow {
     pub(super) around: Vec<String>,
     /// The unit's new text.
     pub(super) text: String,
-    /// The tests to run, in this order.
+    /// The failing tests, the quickest first.
     pub(super) tests: Vec<usize>,
+    /// All tests that it has to pass, in the suite's order; run from a fresh start if those pass.
+    pub(super) then: Vec<usize>,
     /// Whether parameters changed, so that defaults must be made anew.
     pub(super) defaults: bool,
 }

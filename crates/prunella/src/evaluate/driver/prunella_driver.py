@@ -18,16 +18,16 @@ import select
 import signal
 import sys
 import time
-import types
 
 JOB = {}
 OUT = None
+ACTIVE = False  # whether the next harness that is found is to be served
 CLOCK = 4  # seconds by the clock for one of the processor
 
 
 def begin():
     """Reads the job and sets the hooks by which a harness is found; for programs without one, runs them itself."""
-    global JOB, OUT
+    global JOB, OUT, ACTIVE
     try:
         with open(os.environ["PRUNELLA_JOB"], encoding="utf-8") as file:
             JOB = json.load(file)
@@ -42,30 +42,44 @@ def begin():
 
         prunella_process.serve(sys.modules[__name__])
     else:
+        ACTIVE = True
         _hook_unittest()
 
 
 def _claim():
     """Only one process of a tree is the server: the first that runs tests. Child interpreters run as they are."""
     argv = getattr(sys, "orig_argv", sys.argv)
-    if any(word in ("-c", "pip", "setup.py", "venv") for word in argv[1:4]):
+    words = [os.path.basename(word) for word in argv[1:3]]
+    if words[:1] == ["-c"] or any(word in ("pip", "pip3", "setup.py", "venv") for word in words):
         return False
     return os.environ.get("PRUNELLA_SERVER") in (None, str(os.getpid()))
 
 
 def _hook_unittest():
+    """Exchanges the loop of unittest's program as soon as somebody imports it."""
     import importlib.abc
+    import importlib.machinery
 
     class Finder(importlib.abc.MetaPathFinder):
         def find_spec(self, name, path, target=None):
             if name != "unittest.main":
                 return None
             sys.meta_path.remove(self)
-            import importlib
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+            load = spec.loader.exec_module
 
-            module = importlib.import_module(name)
-            module.TestProgram.runTests = _unittest_loop
-            return module.__spec__
+            def exec_module(module):
+                load(module)
+                original = module.TestProgram.runTests
+
+                def run_tests(program):
+                    # A program of tests that is started by a test runs as it is.
+                    return _unittest_loop(program) if ACTIVE else original(program)
+
+                module.TestProgram.runTests = run_tests
+
+            spec.loader.exec_module = exec_module
+            return spec
 
     sys.meta_path.insert(0, Finder())
 
@@ -108,12 +122,6 @@ def limit(seconds):
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@contextlib.contextmanager
-def noticing(_ended):
-    """A place for harnesses to notice how a test ended."""
-    yield
 
 
 def child(work, seconds, read=None):
@@ -182,11 +190,11 @@ def _mapped():
 
 def serve(harness):
     """Does the job with this harness and ends the process."""
+    global ACTIVE
+    ACTIVE = False
     code = 1
     try:
-        null = os.open(os.devnull, os.O_RDWR)
         os.environ["PRUNELLA_SERVER"] = str(os.getpid())
-        os.close(null)
         gc.collect()
         gc.freeze()
         do = {"baseline": _baseline, "evaluate": _evaluate, "agree": _agree}[JOB["job"]]
@@ -257,7 +265,7 @@ def _baseline(harness):
     plain = _run_all(harness, everything, seconds, dict)
     failing = [i for i in everything if i in plain and not plain[i]["passed"] and not plain[i].get("skipped")]
     passing = [i for i in everything if i in plain and plain[i]["passed"]]
-    passing.sort(key=lambda i: plain[i]["seconds"])
+    # Passing tests stay in the suite's order: some pass only after others, or only before them.
     trace = prunella_trace.Trace(JOB["root"])
 
     def after():
@@ -348,24 +356,29 @@ def _try(harness, swap, candidate, seconds):
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"id": candidate["id"], "end": "invalid", "passed": 0, "error": type(error).__name__, "seconds": 0.0}
 
-    def work(send):
-        if not swap.apply(candidate, code):
-            send({"end": "unswapped"})
-            return
-        for count, index in enumerate(candidate["tests"]):
-            result = one(harness, index, seconds)
-            if not result["passed"]:
-                send({"end": "hung" if result["error"] == "Hung" else "failed", "passed": count, "error": result["error"]})
+    def run(tests):
+        def work(send):
+            if not swap.apply(candidate, code):
+                send({"end": "unswapped"})
                 return
-            send({"passed": count + 1})
-        send({"end": "passed", "passed": len(candidate["tests"])})
+            for index in tests:
+                result = one(harness, index, seconds)
+                if not result["passed"]:
+                    send({"end": "hung" if result["error"] == "Hung" else "failed", "error": result["error"]})
+                    return
+                send({})
+            send({"end": "passed"})
 
-    got = child(work, room, read=lambda _value: room)
-    last = got[-1] if got else {}
+        got = child(work, room, read=lambda _value: room)
+        return got[-1] if got else {}
+
+    # First what fails; what passes that runs everything in the suite's order, from a fresh start.
+    last = run(candidate["tests"])
+    if last.get("end") == "passed" and candidate["then"]:
+        last = run(candidate["then"])
     return {
         "id": candidate["id"],
         "end": last.get("end", "hung"),
-        "passed": max((g.get("passed", 0) for g in got), default=0),
         "error": last.get("error"),
         "seconds": _spent() - began,
     }
@@ -375,8 +388,3 @@ def _agree(harness):
     import prunella_agree
 
     prunella_agree.run(sys.modules[__name__], harness)
-
-
-def is_code(value):
-    """Whether a constant of a code object is itself code."""
-    return isinstance(value, types.CodeType)

@@ -32,9 +32,7 @@ class Harness:
         item = self.items[index]
         if hasattr(item, "_request") and item._request is not None:
             item._initrequest()
-        ended = []
-        with prunella_driver.noticing(ended):
-            reports = runtestprotocol(item, log=False, nextitem=None)
+        reports = runtestprotocol(item, log=False, nextitem=None)
         called = [r for r in reports if r.when == "call"]
         passed = bool(called) and all(r.passed for r in reports)
         skipped = any(r.skipped for r in reports)
@@ -45,7 +43,7 @@ class Harness:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
     """Takes over where pytest would begin to run what it collected."""
-    if session.testsfailed or not session.items:
+    if not prunella_driver.ACTIVE or session.testsfailed or not session.items:
         return None
     prunella_driver.serve(Harness(session))
     return True
