@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use prunella_core::model::{Counts, Nested, token};
+use prunella_core::repair::synth::Surprise;
 use prunella_core::signal::Language;
 use prunella_lang::syntax::tokens;
 
@@ -105,7 +106,7 @@ impl House {
 }
 
 impl Naturalness for House {
-    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<dyn Fn(&str, &str) -> f64 + 'a> {
+    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<Surprise<'a>> {
         let mut own = Counts::default();
         own.learn(&numbers(source));
         let folder = self.folders.get(&folder_of(file));

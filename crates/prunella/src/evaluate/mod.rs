@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::repair::Draft;
+use prunella_core::repair::synth::Surprise;
 use prunella_sandbox::JailSpec;
 
 pub use house::{House, collect};
@@ -27,7 +28,7 @@ pub use session::write_driver;
 /// Scores text by how natural it is for a file.
 pub trait Naturalness: Sync {
     /// A function that gives, for a piece of text after the text before it, its surprise in bits.
-    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<dyn Fn(&str, &str) -> f64 + 'a>;
+    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<Surprise<'a>>;
 }
 
 /// What to repair.

@@ -19,7 +19,7 @@ mod tree;
 
 pub use change::{Change, Proposals, Replace};
 pub use operators::{OPERATORS, Operator};
-pub use rank::{Evidence, Weights, rank};
+pub use rank::{Evidence, Surprise, Weights, rank};
 pub use scope::{Named, ObservedTypes, Origin, Scope, Shape};
 pub use site::{Ingredient, Site};
 pub use spectrum::{Executed, Spectrum};

@@ -25,6 +25,9 @@ impl Default for Weights {
     }
 }
 
+/// Gives, for a piece of text after the text before it, its surprise in bits.
+pub type Surprise<'a> = dyn Fn(&str, &str) -> f64 + 'a;
+
 /// What is known of a file before its changes are tried.
 pub struct Evidence<'a> {
     /// The executed lines.
@@ -32,7 +35,7 @@ pub struct Evidence<'a> {
     /// The file's path, as in the spectrum.
     pub file: &'a str,
     /// How surprising a piece of this file is, in bits, after the text before it; `None` without a model.
-    pub surprise: Option<&'a dyn Fn(&str, &str) -> f64>,
+    pub surprise: Option<&'a Surprise<'a>>,
     /// How much each counts.
     pub weights: Weights,
 }
@@ -77,7 +80,7 @@ fn location(tree: &Tree, change: &Change, evidence: &Evidence<'_>) -> f64 {
 }
 
 /// Bits that the change saves.
-fn gained(tree: &Tree, change: &Change, surprise: &dyn Fn(&str, &str) -> f64) -> f64 {
+fn gained(tree: &Tree, change: &Change, surprise: &Surprise<'_>) -> f64 {
     let extent = change.extent();
     let part = tree.line_start(extent.start)..tree.line_end(extent.end.saturating_sub(1).max(extent.start));
     let mut from = part.start.saturating_sub(CONTEXT);

@@ -145,7 +145,7 @@ impl Scope {
             }
             let name = tree.text(id);
             let observed = seen.and_then(|seen| seen.get(name));
-            let shape = observed.map_or_else(|| guessed(tree, function, id), |types| union(types));
+            let shape = observed.map_or_else(|| guessed(tree, function, id), union);
             let comprehension = tree
                 .ancestors(id)
                 .take_while(|at| *at != function)
