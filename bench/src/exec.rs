@@ -65,6 +65,19 @@ pub(crate) fn output_on(cpu: usize, program: &Path, args: &[&str]) -> Result<Str
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// Whether `program` ends with status 0 within some seconds. What it prints goes nowhere.
+pub(crate) fn succeeds_within(seconds: u32, program: &Path, args: &[&str]) -> bool {
+    let seconds = seconds.to_string();
+    let program = program.display().to_string();
+    let all: Vec<&str> = ["-k", "1", &seconds, &program]
+        .into_iter()
+        .chain(args.iter().copied())
+        .collect();
+    let mut command = command(Path::new("timeout"), &all);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// Runs `program` in a directory with further variables, gives it this input and returns what came.
 pub(crate) fn in_directory(
     program: &Path,

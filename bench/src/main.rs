@@ -8,9 +8,11 @@ mod data;
 mod exec;
 mod gateway;
 mod log_grouping;
+mod model;
 mod nab;
 mod petshop;
 mod regressions;
+mod repair;
 mod report;
 mod root_cause_bench;
 mod silent;
@@ -31,9 +33,11 @@ struct Suite {
 static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
+    model::SUITE,
     nab::SUITE,
     petshop::SUITE,
     regressions::SUITE,
+    repair::SUITE,
     root_cause_bench::SUITE,
     silent::SUITE,
 ];
@@ -42,6 +46,8 @@ static SUITES: &[Suite] = &[
 struct Options {
     /// Cases to use instead of the suite's own.
     data: Option<PathBuf>,
+    /// Whether repairs are ranked by the language model.
+    model: bool,
 }
 
 #[derive(Parser)]
@@ -52,6 +58,9 @@ struct Args {
     /// A directory with the public layout of the suite's data set.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Leave the language model out of the ranking of repairs.
+    #[arg(long)]
+    no_model: bool,
     /// Print the result as one JSON object on the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -66,6 +75,13 @@ fn suites() -> String {
 }
 
 fn main() -> ExitCode {
+    // The sandbox's supervisor is this program again.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "jail") {
+        prunella_sandbox::jail_main(0);
+    }
+    let talk = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    talk.with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     let args = Args::parse();
     if args.suite == gateway::CHILD {
         return gateway::child(&args.rest);
@@ -74,7 +90,10 @@ fn main() -> ExitCode {
         report::say(&format!("there is no suite `{}`. {}", args.suite, suites()));
         return ExitCode::from(2);
     };
-    match (suite.run)(&Options { data: args.data }) {
+    match (suite.run)(&Options {
+        data: args.data,
+        model: !args.no_model,
+    }) {
         Ok(report) => {
             report.print(suite.name, args.json);
             ExitCode::SUCCESS

@@ -9,6 +9,7 @@ mod finite;
 pub mod id;
 pub mod incident;
 pub mod ledger;
+pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod release;

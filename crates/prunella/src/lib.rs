@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod demo;
 pub mod deps;
 pub mod diffs;
+pub mod evaluate;
 pub mod experiment;
 pub mod git;
 pub mod heal;

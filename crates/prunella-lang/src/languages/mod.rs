@@ -13,6 +13,11 @@ mod javascript;
 mod python;
 mod rust;
 
+#[cfg(feature = "javascript")]
+pub(crate) use javascript::syntax::GRAMMAR as JAVASCRIPT_GRAMMAR;
+#[cfg(feature = "python")]
+pub(crate) use python::syntax::GRAMMAR as PYTHON_GRAMMAR;
+
 /// What a `language.toml` says. Parsed once; a mistake in the file is caught by this crate's own tests.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -67,6 +67,7 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
+        .chain([crate::heal::by_search::NAME])
         .chain(GENERATORS.iter().map(|g| g.name()))
         .collect();
     match asked {

@@ -8,9 +8,9 @@ use prunella_core::diagnose::paths::path_kind;
 use prunella_core::repair::{Draft, GENERATORS, GeneratorInput, Localisation};
 use prunella_core::verify::Trial;
 
-use super::Helper;
 use super::mend::{Bench, edits, files};
 use super::oracle::Strictness;
+use super::{Helper, by_search};
 
 /// Drafts of one generator.
 const DRAFTS: usize = 400;
@@ -27,6 +27,11 @@ impl Helper<'_> {
             .iter()
             .filter(|g| asked.is_none_or(|asked| asked == g.name()))
             .collect();
+        if asked.is_none_or(|asked| asked == by_search::NAME)
+            && let Some(at) = self.searched(bench)?
+        {
+            return Ok(Some(at));
+        }
         if generators.is_empty() {
             return Ok(None);
         }

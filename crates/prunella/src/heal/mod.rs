@@ -5,6 +5,7 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_search;
 mod carry;
 mod cause;
 mod controls;

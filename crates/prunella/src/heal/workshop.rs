@@ -8,7 +8,7 @@ use std::time::Duration;
 use prunella_core::diagnose::hunks::{self, written};
 use prunella_core::id::CommitId;
 use prunella_core::verify::{Isolation, Trial};
-use prunella_sandbox::{CancelToken, Exit, Mount, Tier};
+use prunella_sandbox::{CancelToken, Exit, JailSpec, Mount, Tier};
 
 use super::budget::Account;
 use super::oracle::{Observation, Strictness, Target};
@@ -144,22 +144,8 @@ impl Workshop {
         variant: &Variant,
         wall: Duration,
     ) -> Result<Observation, String> {
-        let tree = self.shadow.tree_of(commit).map_err(|e| e.to_string())?;
-        let dir = self.export(tree.as_str(), commit)?;
-        let copies = tempfile::tempdir_in(self.trees.parent().unwrap_or(&self.trees)).map_err(|e| e.to_string())?;
-        let wall = wall.max(Duration::from_secs(1));
-        let mut spec = self.place.spec(&dir, &variant.argv, wall, copies.path());
-        spec.mounts.retain(|mount| {
-            let hidden = |path: &String| mount.target == self.place.root.join(path);
-            !variant.hidden.iter().any(hidden)
-        });
-        if let Some(helpers) = &self.helpers {
-            spec.mounts.push(Mount::read_only(helpers, HELPERS));
-        }
-        variant.unset.iter().for_each(|name| drop(spec.env.remove(name)));
-        spec.env.extend(variant.set.clone());
-        // Byte code of one tree must not be taken for another one's, and nothing is written beside the sources.
-        spec.env.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
+        let (dir, copies) = self.exported(commit)?;
+        let spec = self.spec(&dir, variant, wall, copies.path());
         self.experiments += 1;
         let report = prunella_sandbox::run(&spec, &self.cancel).map_err(|e| e.to_string())?;
         self.account.spend(report.cpu_user + report.cpu_sys);
@@ -172,6 +158,36 @@ impl Workshop {
             return Err(format!("it does not start: {}", report.stderr.text().trim()));
         }
         Ok(Observation::of(&report, &self.place.root.to_string_lossy()))
+    }
+
+    /// How a command is run on an exported tree.
+    #[must_use]
+    pub(super) fn spec(&self, dir: &Path, variant: &Variant, wall: Duration, copies: &Path) -> JailSpec {
+        let wall = wall.max(Duration::from_secs(1));
+        let mut spec = self.place.spec(dir, &variant.argv, wall, copies);
+        spec.mounts.retain(|mount| {
+            let hidden = |path: &String| mount.target == self.place.root.join(path);
+            !variant.hidden.iter().any(hidden)
+        });
+        if let Some(helpers) = &self.helpers {
+            spec.mounts.push(Mount::read_only(helpers, HELPERS));
+        }
+        variant.unset.iter().for_each(|name| drop(spec.env.remove(name)));
+        spec.env.extend(variant.set.clone());
+        // Byte code of one tree must not be taken for another one's, and nothing is written beside the sources.
+        spec.env.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
+        spec
+    }
+
+    /// The tree of a commit on disk, and a folder for the copies that a run gets.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn exported(&mut self, commit: &CommitId) -> Result<(PathBuf, tempfile::TempDir), String> {
+        let tree = self.shadow.tree_of(commit).map_err(|e| e.to_string())?;
+        let dir = self.export(tree.as_str(), commit)?;
+        let copies = tempfile::tempdir_in(self.trees.parent().unwrap_or(&self.trees)).map_err(|e| e.to_string())?;
+        Ok((dir, copies))
     }
 
     /// How long the last run took.

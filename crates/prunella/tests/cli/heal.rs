@@ -305,3 +305,32 @@ fn a_killed_heal_leaves_nothing_of_its_own() {
     assert_eq!(left(), Vec::<PathBuf>::new());
     check_clean(&world, &before);
 }
+
+#[test]
+fn a_fault_that_was_always_there_is_searched_for() {
+    let mut world = World::empty();
+    let stock = "def last(items, n):\n    found = []\n    for i in range(len(items) - n, len(items) - 1):\n        found.append(items[i])\n    return found\n\n\ndef total(items):\n    return sum(items)\n";
+    let tests = "import unittest\n\nfrom stock import last, total\n\n\nclass Stock(unittest.TestCase):\n    def test_two(self):\n        self.assertEqual(last([1, 2, 3], 2), [2, 3])\n\n    def test_one(self):\n        self.assertEqual(last([4, 5], 1), [5])\n\n    def test_none(self):\n        self.assertEqual(last([4, 5], 0), [])\n\n    def test_total(self):\n        self.assertEqual(total([1, 2]), 3)\n";
+    world
+        .repo
+        .commit(&[("stock.py", stock), ("test_stock.py", tests)], "Begin");
+    let before = bytes(world.repo.path());
+    let (ran, json) = heal(
+        &world,
+        &["--budget", "120s"],
+        &["python3", "-m", "unittest", "test_stock"],
+        &[],
+    );
+    assert_eq!((ran.code, &json["outcome"]), (0, &"healed".into()), "{}", ran.all());
+    assert!(
+        json["strategy"].as_str().unwrap().starts_with("search:"),
+        "{}",
+        ran.all()
+    );
+    let patch = json["patch"].as_str().unwrap();
+    assert!(
+        patch.contains("stock.py") && !patch.contains("test_stock.py"),
+        "{patch}"
+    );
+    check_clean(&world, &before);
+}

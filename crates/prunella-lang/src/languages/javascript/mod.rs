@@ -11,6 +11,8 @@ mod jest;
 mod mocha;
 mod node_spec;
 mod project;
+#[cfg(feature = "javascript")]
+pub(super) mod syntax;
 mod trace;
 mod vitest;
 

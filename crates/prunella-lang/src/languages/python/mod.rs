@@ -9,6 +9,8 @@ use crate::testreport::ReportFormat;
 
 mod project;
 mod pytest;
+#[cfg(feature = "python")]
+pub(super) mod syntax;
 mod trace;
 mod unittest;
 

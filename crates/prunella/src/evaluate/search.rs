@@ -1,0 +1,227 @@
+//! The search: batches of candidates until the best is known well enough or the time is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use prunella_core::repair::synth::agree::{self, Behaviour};
+use prunella_core::repair::{Draft, DraftFile, FixSafety};
+use prunella_sandbox::CancelToken;
+
+use super::baseline::{self, Baseline};
+use super::pool::{Entry, Pool};
+use super::session::Session;
+use super::wire::{AgreeRow, ResultRow, rows};
+use super::{NotSearched, Plausible, SearchResult, SearchTask};
+use crate::clock;
+
+/// Sizes of the batches: small ones first, for most fixes are near the top.
+const BATCHES: &[usize] = &[150, 400, 1500, 4000, 8000, 16000, 32000];
+/// How much less likely than the best plausible candidate another may be to be tried still, in nats.
+const MARGIN: f64 = 4.0;
+/// The most plausible candidates whose behaviour is compared.
+const MAX_COMPARED: usize = 40;
+/// The share of the budget for comparing.
+const COMPARING: f64 = 0.2;
+
+/// Searches for changes that make the failing command pass. Blocks.
+///
+/// # Errors
+/// If there was nothing to search or nothing to search with.
+pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResult, NotSearched> {
+    let began = Instant::now();
+    let mut session = Session::new(task)?;
+    let wall = task.budget.mul_f64(0.5);
+    let baseline = baseline::run(&mut session, until(wall), wall, cancel)?;
+    tracing::debug!(
+        seconds = began.elapsed().as_secs_f64(),
+        failing = baseline.failing.len(),
+        "baseline done"
+    );
+    let pool = Pool::make(task, &baseline);
+    let mut search = Search {
+        task,
+        session,
+        baseline,
+        pool,
+        plausible: Vec::new(),
+        tried: 0,
+        core_seconds: 0.0,
+        began,
+    };
+    search.evaluate(cancel)?;
+    let mut result = search.compare(cancel);
+    result.seconds = began.elapsed().as_secs_f64();
+    Ok(result)
+}
+
+struct Search<'a> {
+    task: &'a SearchTask<'a>,
+    session: Session<'a>,
+    baseline: Baseline,
+    pool: Pool,
+    plausible: Vec<usize>,
+    tried: usize,
+    core_seconds: f64,
+    began: Instant,
+}
+
+impl Search<'_> {
+    fn left(&self, share: f64) -> Duration {
+        self.task.budget.mul_f64(share).saturating_sub(self.began.elapsed())
+    }
+
+    fn evaluate(&mut self, cancel: &CancelToken) -> Result<(), NotSearched> {
+        let mut at = 0;
+        for size in BATCHES {
+            let left = self.left(1.0 - COMPARING);
+            if at >= self.pool.entries.len() || left < Duration::from_secs(2) || cancel.is_cancelled() {
+                break;
+            }
+            let best = self.plausible.first().map(|i| self.pool.entries[*i].change.score);
+            if best.is_some_and(|best| self.pool.entries[at].change.score < best - MARGIN) {
+                break;
+            }
+            let end = (at + size).min(self.pool.entries.len());
+            self.batch(at..end, left, cancel)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, part: std::ops::Range<usize>, left: Duration, cancel: &CancelToken) -> Result<(), NotSearched> {
+        let candidates: Vec<_> = part
+            .map(|i| self.pool.row(self.task, &self.baseline, i, &self.pool.entries[i]))
+            .collect();
+        let mut job = self.session.job("evaluate", until(left));
+        job.limits = vec![self.usual()];
+        if self.plausible.is_empty() && self.tried > 0 {
+            job.limits.push((self.usual() * 5.0).min(20.0));
+        }
+        let began = Instant::now();
+        let ran = self.session.run(job, &candidates, left, cancel)?;
+        let mut results: Vec<ResultRow> = Vec::new();
+        for worker in 0..self.task.cores.max(1) {
+            results.extend(rows::<ResultRow>(ran.out.path(), &format!("results.{worker}.jsonl")));
+        }
+        let known: BTreeSet<usize> = candidates.iter().map(|c| c.id).collect();
+        results.retain(|row| known.contains(&row.id));
+        self.core_seconds += results.iter().map(|row| row.seconds.clamp(0.0, 60.0)).sum::<f64>();
+        self.tried += results.len();
+        let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in &results {
+            *ends.entry(row.end.as_str()).or_default() += 1;
+        }
+        tracing::debug!(seconds = began.elapsed().as_secs_f64(), ?ends, errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "batch");
+        for row in results
+            .iter()
+            .filter(|row| row.end == "invalid" || row.end == "unswapped")
+            .take(6)
+        {
+            let text = candidates.iter().find(|c| c.id == row.id).map(|c| c.text.as_str());
+            tracing::debug!(end = row.end, error = ?row.error, operator = self.pool.entries[row.id].change.operator, edits = ?self.pool.entries[row.id].change.edits, text, "not run");
+        }
+        let passed = results.iter().filter(|row| row.end == "passed").map(|row| row.id);
+        self.plausible.extend(passed);
+        self.plausible.sort_unstable();
+        self.plausible.dedup();
+        Ok(())
+    }
+
+    /// The limit of one test, in seconds of the processor.
+    fn usual(&self) -> f64 {
+        (self.baseline.longest() * 6.0).clamp(0.05, 10.0)
+    }
+
+    /// Compares the plausible candidates by what they do, and ranks them.
+    fn compare(&mut self, cancel: &CancelToken) -> SearchResult {
+        let compared: Vec<usize> = self.plausible.iter().copied().take(MAX_COMPARED).collect();
+        let behaviours = self.behaviours(&compared, cancel);
+        let scores: Vec<f64> = compared.iter().map(|i| self.pool.entries[*i].change.score).collect();
+        let swallows: Vec<bool> = compared.iter().map(|i| self.pool.entries[*i].change.swallows).collect();
+        let ranking = agree::rank(&scores, &swallows, &behaviours);
+        let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
+            draft: self.draft(&self.pool.entries[compared[*which]], *confidence),
+            confidence: *confidence,
+            place: compared[*which],
+        });
+        SearchResult {
+            ranked: ranked.collect(),
+            made: self.pool.entries.len(),
+            tried: self.tried,
+            #[allow(clippy::cast_precision_loss, reason = "some ten thousand")]
+            per_core_second: self.tried as f64 / self.core_seconds.max(1e-3),
+            core_seconds: self.core_seconds,
+            agreement: ranking.agreement,
+            seconds: 0.0,
+        }
+    }
+
+    /// What each of these does on generated inputs of its unit; nothing for those that could not be asked.
+    fn behaviours(&mut self, compared: &[usize], cancel: &CancelToken) -> Vec<Option<Behaviour>> {
+        let mut found: Vec<Option<Behaviour>> = vec![None; compared.len()];
+        if self.session.mode == "process" || compared.is_empty() {
+            return found;
+        }
+        let units: BTreeSet<usize> = compared.iter().map(|i| self.pool.entries[*i].unit).collect();
+        for unit in units {
+            let left = self.left(1.0);
+            if left < Duration::from_secs(1) {
+                break;
+            }
+            let rows_of: Vec<_> = compared
+                .iter()
+                .filter(|i| self.pool.entries[**i].unit == unit)
+                .map(|i| self.pool.row(self.task, &self.baseline, *i, &self.pool.entries[*i]))
+                .collect();
+            let mut job = self.session.job("agree", until(left));
+            job.tests.clone_from(&self.pool.units[unit].tests);
+            job.limit = self.usual() * 2.0;
+            let Ok(ran) = self.session.run(job, &rows_of, left, cancel) else {
+                break;
+            };
+            let answers: Vec<AgreeRow> = rows(ran.out.path(), "agree.jsonl");
+            tracing::debug!(answers = answers.len(), errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "behaviours");
+            let before = answers.iter().find(|row| row.id.is_none() && !row.answers.is_empty());
+            for row in &answers {
+                let place = row.id.and_then(|id| compared.iter().position(|c| *c == id));
+                if let (Some(place), Some(before)) = (place, before) {
+                    found[place] = Some(Behaviour {
+                        answers: row.answers.clone(),
+                        before: before.answers.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    fn draft(&self, entry: &Entry, confidence: f64) -> Draft {
+        let unit = &self.pool.units[entry.unit];
+        let tree = &self.pool.trees[&unit.file];
+        let line = tree.line_at(entry.change.extent().start);
+        Draft {
+            strategy: format!("search:{}", entry.change.operator),
+            files: vec![DraftFile {
+                path: unit.file.clone(),
+                content: entry.change.apply(&tree.source).into_bytes(),
+            }],
+            rationale: format!(
+                "Changes `{}` at line {line} of {} by the operator `{}`.\nIt passes the failing tests and the {} tests that reach the function.",
+                tree.qualified_name(unit.id),
+                unit.file,
+                entry.change.operator,
+                unit.tests.len() - self.baseline.failing.len().min(unit.tests.len()),
+            ),
+            fix_safety: FixSafety::Writes,
+            swallows_symptom: entry.change.swallows,
+            prior: confidence,
+        }
+    }
+}
+
+/// A moment in the driver's terms: seconds since 1970.
+fn until(left: Duration) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds are enough")]
+    let now = clock::now_ms() as f64 / 1000.0;
+    now + left.as_secs_f64()
+}

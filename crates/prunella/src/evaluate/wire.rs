@@ -1,0 +1,135 @@
+//! What the driver is told and what it tells. Everything it tells was written beside untrusted code: it is bounded, parsed
+//! leniently, and no verdict rests on it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of one file of results that are read.
+const MAX_BYTES: u64 = 128 << 20;
+
+/// One job for the driver.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Job {
+    /// `baseline`, `evaluate` or `agree`.
+    pub(super) job: &'static str,
+    /// `harness` waits for a test harness, `process` runs the whole command as the one test.
+    pub(super) mode: &'static str,
+    /// Where results are written.
+    pub(super) out: String,
+    /// The tree.
+    pub(super) root: String,
+    /// When it has to end, in seconds since 1970.
+    pub(super) until: f64,
+    /// The limit of one test, in seconds.
+    pub(super) limit: f64,
+    /// Limits of a candidate's tests, tried one after the other.
+    pub(super) limits: Vec<f64>,
+    /// The most tests that are looked at.
+    pub(super) most: usize,
+    /// The most failing tests that are traced.
+    pub(super) failing_traced: usize,
+    /// The most passing tests that are traced.
+    pub(super) passing_traced: usize,
+    /// The file with the candidates.
+    pub(super) candidates: String,
+    /// Processes that evaluate at a time.
+    pub(super) workers: usize,
+    /// Tests whose calls give the inputs of an agreement.
+    pub(super) tests: Vec<usize>,
+    /// Generated inputs of an agreement.
+    pub(super) inputs: usize,
+    /// What the inputs are drawn by.
+    pub(super) seed: u64,
+    /// Seconds for one candidate's answers.
+    pub(super) each: f64,
+    /// Modules that are loaded before a whole command is forked.
+    pub(super) preload: Vec<String>,
+    /// Bytes that one child may use beyond what it has.
+    pub(super) memory: u64,
+}
+
+/// One test of the baseline.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct TestRow {
+    #[serde(default)]
+    pub(super) passed: bool,
+    #[serde(default)]
+    pub(super) skipped: bool,
+    #[serde(default)]
+    pub(super) error: Option<String>,
+    #[serde(default)]
+    pub(super) seconds: f64,
+    #[serde(default)]
+    pub(super) index: usize,
+    #[serde(default)]
+    pub(super) lines: BTreeMap<String, Vec<u32>>,
+    /// Lines with the class of the exception that left them.
+    #[serde(default)]
+    pub(super) raised: Vec<(String, u32, String)>,
+    /// `file::function` → variable → type names.
+    #[serde(default)]
+    pub(super) types: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// One candidate.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CandidateRow {
+    pub(super) id: usize,
+    /// The absolute path.
+    pub(super) file: String,
+    pub(super) name: String,
+    pub(super) qualname: String,
+    /// The line of the definition, from 1, and the unit's last line.
+    pub(super) line: u32,
+    pub(super) last: u32,
+    /// What stands around the definition, outermost first: `class A:`.
+    pub(super) around: Vec<String>,
+    /// The unit's new text.
+    pub(super) text: String,
+    /// The failing tests, the quickest first.
+    pub(super) tests: Vec<usize>,
+    /// All tests that it has to pass, in the suite's order; run from a fresh start if those pass.
+    pub(super) then: Vec<usize>,
+    /// Whether parameters changed, so that defaults must be made anew.
+    pub(super) defaults: bool,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ResultRow {
+    pub(super) id: usize,
+    /// `passed`, `failed`, `hung`, `invalid` or `unswapped`.
+    #[serde(default)]
+    pub(super) end: String,
+    #[serde(default)]
+    pub(super) error: Option<String>,
+    #[serde(default)]
+    pub(super) seconds: f64,
+}
+
+/// What a candidate (without an id: the code as it is) does on the inputs.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct AgreeRow {
+    #[serde(default)]
+    pub(super) id: Option<usize>,
+    #[serde(default)]
+    pub(super) answers: Vec<String>,
+}
+
+/// The rows of a file of results, as many as can be read; none if there is no such file.
+pub(super) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Vec<T> {
+    let mut text = Vec::new();
+    // The folder is written to by the run: a link would lead elsewhere, a pipe would never end.
+    let is_plain = std::fs::symlink_metadata(folder.join(name)).is_ok_and(|meta| meta.is_file());
+    if is_plain && let Ok(file) = File::open(folder.join(name)) {
+        let _ = file.take(MAX_BYTES).read_to_end(&mut text);
+    }
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
