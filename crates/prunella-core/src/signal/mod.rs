@@ -3,6 +3,7 @@
 mod exception;
 mod histogram;
 mod log;
+pub mod otlp;
 mod process;
 mod request;
 pub mod telemetry;
