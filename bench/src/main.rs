@@ -11,6 +11,7 @@ mod log_grouping;
 mod nab;
 mod report;
 mod root_cause_bench;
+mod throughput;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -25,7 +26,13 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[
+    gateway::SUITE,
+    log_grouping::SUITE,
+    nab::SUITE,
+    root_cause_bench::SUITE,
+    throughput::SUITE,
+];
 
 /// What a suite is told.
 struct Options {

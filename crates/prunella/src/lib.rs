@@ -16,6 +16,7 @@ pub mod diffs;
 pub mod experiment;
 pub mod git;
 pub mod home;
+pub mod ingest;
 pub mod journal;
 pub mod render;
 pub mod state;

@@ -8,6 +8,7 @@ mod explain;
 pub mod hidden;
 mod incidents;
 mod init;
+mod replay;
 mod repository;
 mod rollback;
 mod run;
@@ -60,6 +61,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Replay(options) => replay::replay(dir, &options, ui)?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,

@@ -1,8 +1,10 @@
 //! `prunella.toml`: what the owner says about the service and how far Prunella may go.
 
+mod intake;
 mod load;
 mod units;
 
+pub use intake::{Intake, LogFile, Scrape};
 pub use load::{ConfigError, FILE_NAME, load, parse};
 pub use units::{Size, Span};
 
@@ -98,6 +100,9 @@ pub struct Config {
     /// Where the service's own telemetry goes.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// Where telemetry comes in.
+    #[serde(default)]
+    pub intake: Intake,
     /// Where Prunella keeps its ledger, releases and caches; `.prunella` in the repository if it is not given.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -290,7 +295,8 @@ pub struct Sandbox {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// What the service gets as `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector of yours.
+    /// What the service gets as `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector of yours. Prunella's own intake
+    /// if it is not given.
     pub otlp_endpoint: Option<String>,
 }
 
@@ -422,6 +428,7 @@ impl Config {
             gateway: Gateway::default(),
             sandbox: Sandbox::default(),
             telemetry: Telemetry::default(),
+            intake: Intake::default(),
             state_dir: None,
         }
     }

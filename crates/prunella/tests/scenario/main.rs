@@ -11,4 +11,5 @@ mod process;
 mod service;
 mod symptoms;
 mod tampering;
+mod telemetry;
 mod world;

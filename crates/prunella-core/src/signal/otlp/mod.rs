@@ -31,6 +31,7 @@ pub use json::{JsonError, from_json, kind_of_json};
 pub use origins::{Known, OriginLimits, Origins};
 pub use severity::severity_of;
 pub use wire::DecodeError;
+pub(crate) use wire::Fields;
 
 use super::telemetry::{Attributes, LogView, PointView, SpanView};
 

@@ -62,6 +62,8 @@ pub struct Origins {
     compare: BTreeMap<ServiceName, ReleaseId>,
     /// By service, version and instance as they were said.
     made: BTreeMap<String, Arc<Origin>>,
+    /// The releases that Prunella watches.
+    watched: BTreeMap<(ServiceName, ReleaseId), Arc<Origin>>,
     /// The key that is being looked up.
     key: String,
     overflow: u64,
@@ -82,6 +84,7 @@ impl Origins {
         if (&known, &good) != (&self.known, &self.compare) {
             (self.known, self.compare) = (known, good);
             self.made.clear();
+            self.watched.clear();
         }
     }
 
@@ -113,24 +116,23 @@ impl Origins {
         answer
     }
 
-    /// The origin of a release that Prunella itself watches.
+    /// The origin of a release that Prunella itself watches. Says whether it had not been seen before.
     pub fn of_release(&mut self, service: &ServiceName, release: &ReleaseId) -> (Arc<Origin>, bool) {
-        let known = self
-            .known
-            .iter()
-            .find(|k| k.service == *service && k.release == *release);
-        let version = known.map_or_else(|| release.to_string(), |k| k.version.clone());
-        self.of(&[
-            ("service.name", Value::Str(service.as_str())),
-            ("service.version", Value::Str(&version)),
-        ])
+        let key = (service.clone(), release.clone());
+        if let Some(origin) = self.watched.get(&key) {
+            return (origin.clone(), false);
+        }
+        let (origin, new) = self.place(service.clone(), release.clone(), String::new());
+        if self.watched.len() >= self.limits.instances {
+            self.watched.clear();
+        }
+        self.watched.insert(key, origin.clone());
+        (origin, new)
     }
 
     fn make(&mut self, service: &str, version: &str, instance: String) -> (Arc<Origin>, bool) {
         let name = slug(if service.is_empty() { UNKNOWN } else { service });
         let service = ServiceName::parse(name).expect("a slug is a service name");
-        let service = self.bounded_service(service);
-        let service_key = self.services[&service];
         let known = self.known.iter().find(|k| k.service == service && k.version == version);
         let release = known.map_or_else(
             || {
@@ -139,6 +141,12 @@ impl Origins {
             },
             |k| k.release.clone(),
         );
+        self.place(service, release, instance)
+    }
+
+    fn place(&mut self, service: ServiceName, release: ReleaseId, instance: String) -> (Arc<Origin>, bool) {
+        let service = self.bounded_service(service);
+        let service_key = self.services[&service];
         let (release, release_key, new) = self.bounded_release(service_key, release);
         let compare_with = self.compare.get(&service).filter(|good| **good != release).cloned();
         let origin = Origin {

@@ -9,7 +9,7 @@ use super::{Counts, MAX_ATTRIBUTES};
 /// What a rendered body may have, in bytes.
 const MAX_RENDERED: usize = 4096;
 /// The keys under which structured logs keep their text, the likeliest first.
-pub(crate) const TEXT_KEYS: [&str; 6] = ["message", "msg", "body", "event", "log", "text"];
+const TEXT_KEYS: [&str; 6] = ["message", "msg", "body", "event", "log", "text"];
 
 /// Reads an `AnyValue`. Of several values the last counts, as in protobuf.
 #[inline]

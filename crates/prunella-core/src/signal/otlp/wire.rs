@@ -25,7 +25,7 @@ pub enum DecodeError {
 
 /// The value of a field as it is encoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Wire<'a> {
+pub(crate) enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -34,9 +34,9 @@ pub(super) enum Wire<'a> {
 
 /// A field: its number and value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Field<'a> {
-    pub(super) number: u32,
-    pub(super) value: Wire<'a>,
+pub(crate) struct Field<'a> {
+    pub(crate) number: u32,
+    pub(crate) value: Wire<'a>,
 }
 
 /// Groups inside of groups that are skipped.
@@ -44,18 +44,18 @@ const MAX_GROUPS: usize = 32;
 
 /// The fields of a message, one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// The next field that is not a group; `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
         while !self.rest.is_empty() {
             let (number, kind) = self.tag()?;
             let value = match kind {
@@ -158,7 +158,7 @@ impl<'a> Field<'a> {
     }
 
     #[inline]
-    pub(super) fn bytes(self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], DecodeError> {
         match self.value {
             Wire::Bytes(bytes) => Ok(bytes),
             _ => self.wrong(),
@@ -166,12 +166,12 @@ impl<'a> Field<'a> {
     }
 
     #[inline]
-    pub(super) fn text(self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::Utf8(self.number))
     }
 
     #[inline]
-    pub(super) fn varint(self) -> Result<u64, DecodeError> {
+    pub(crate) fn varint(self) -> Result<u64, DecodeError> {
         match self.value {
             Wire::Varint(value) => Ok(value),
             _ => self.wrong(),
@@ -179,7 +179,7 @@ impl<'a> Field<'a> {
     }
 
     #[inline]
-    pub(super) fn fixed64(self) -> Result<u64, DecodeError> {
+    pub(crate) fn fixed64(self) -> Result<u64, DecodeError> {
         match self.value {
             Wire::Fixed64(value) => Ok(value),
             _ => self.wrong(),
@@ -187,24 +187,24 @@ impl<'a> Field<'a> {
     }
 
     #[inline]
-    pub(super) fn double(self) -> Result<f64, DecodeError> {
+    pub(crate) fn double(self) -> Result<f64, DecodeError> {
         self.fixed64().map(f64::from_bits)
     }
 
     /// A `sint32` in zigzag form.
-    pub(super) fn sint32(self) -> Result<i32, DecodeError> {
+    pub(crate) fn sint32(self) -> Result<i32, DecodeError> {
         // Protobuf takes the low 32 bits of a varint that is longer.
         let raw = self.varint()? as u32;
         Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
     }
 
     /// An enumeration's value, which protobuf encodes as `int32`.
-    pub(super) fn enumeration(self) -> Result<i32, DecodeError> {
+    pub(crate) fn enumeration(self) -> Result<i32, DecodeError> {
         Ok((self.varint()? as u32).cast_signed())
     }
 
     /// Adds the values of a repeated 64-bit field, packed or not.
-    pub(super) fn repeated_fixed64<T>(self, into: &mut Vec<T>, convert: fn(u64) -> T) -> Result<(), DecodeError> {
+    pub(crate) fn repeated_fixed64<T>(self, into: &mut Vec<T>, convert: fn(u64) -> T) -> Result<(), DecodeError> {
         match self.value {
             Wire::Fixed64(value) => into.push(convert(value)),
             Wire::Bytes(packed) => {
@@ -220,7 +220,7 @@ impl<'a> Field<'a> {
     }
 
     /// Adds the values of a repeated varint field, packed or not.
-    pub(super) fn repeated_varint(self, into: &mut Vec<u64>) -> Result<(), DecodeError> {
+    pub(crate) fn repeated_varint(self, into: &mut Vec<u64>) -> Result<(), DecodeError> {
         match self.value {
             Wire::Varint(value) => into.push(value),
             Wire::Bytes(packed) => {
@@ -236,7 +236,7 @@ impl<'a> Field<'a> {
 
     /// An identifier of `N` bytes; `None` if it has another length or is all zero, which means that there is none.
     #[inline]
-    pub(super) fn id<const N: usize>(self) -> Result<Option<[u8; N]>, DecodeError> {
+    pub(crate) fn id<const N: usize>(self) -> Result<Option<[u8; N]>, DecodeError> {
         let id: Option<[u8; N]> = self.bytes()?.try_into().ok();
         Ok(id.filter(|id| *id != [0; N]))
     }
