@@ -9,6 +9,7 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod regressions;
 mod report;
 mod root_cause_bench;
 mod throughput;
@@ -30,6 +31,7 @@ static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    regressions::SUITE,
     root_cause_bench::SUITE,
     throughput::SUITE,
 ];
