@@ -42,6 +42,8 @@ pub struct Intake {
     pub memory: Size,
     /// Log files that are followed.
     pub files: Vec<LogFile>,
+    /// Units whose journal is followed.
+    pub journald: Vec<Journald>,
     /// Prometheus exporters that are asked.
     pub scrape: Vec<Scrape>,
 }
@@ -53,6 +55,17 @@ pub struct LogFile {
     /// The file; it may rotate.
     pub path: PathBuf,
     /// The service that writes it.
+    pub service: String,
+}
+
+/// `[[intake.journald]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journald {
+    /// The systemd unit; the whole journal if it is not given.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// The service that it is.
     pub service: String,
 }
 
@@ -86,13 +99,14 @@ impl Default for Intake {
             token_file: None,
             max_request: Size(16 << 20),
             max_unpacked: Size(64 << 20),
-            concurrency: 64,
+            concurrency: 32,
             queue: Size(64 << 20),
             spool: Size(256 << 20),
             sync: Span::ms(1_000),
             save: Span::ms(30_000),
             memory: Size(256 << 20),
             files: Vec::new(),
+            journald: Vec::new(),
             scrape: Vec::new(),
         }
     }
@@ -123,6 +137,10 @@ pub(super) fn check(intake: &Intake) -> Result<(), (&'static str, String)> {
                 format!("has `{}`; give an absolute path", file.path.display()),
             ));
         }
+    }
+    for unit in &intake.journald {
+        ServiceName::parse(unit.service.clone())
+            .map_err(|e| ("intake.journald", format!("has a wrong `service`: {e}")))?;
     }
     for target in &intake.scrape {
         if !target.url.starts_with("http://") || target.url.parse::<http::Uri>().is_err() {

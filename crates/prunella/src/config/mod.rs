@@ -4,7 +4,7 @@ mod intake;
 mod load;
 mod units;
 
-pub use intake::{Intake, LogFile, Scrape};
+pub use intake::{Intake, Journald, LogFile, Scrape};
 pub use load::{ConfigError, FILE_NAME, load, parse};
 pub use units::{Size, Span};
 

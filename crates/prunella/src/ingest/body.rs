@@ -134,7 +134,7 @@ mod tests {
                     "{packing:?}"
                 );
                 assert!(
-                    matches!(unpack(*packing, b"nonsense!", 99), Err(BodyError::NotPacked(_))),
+                    matches!(unpack(*packing, b"nonsense!", 9_999), Err(BodyError::NotPacked(_))),
                     "{packing:?}"
                 );
             }

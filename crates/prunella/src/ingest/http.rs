@@ -165,6 +165,10 @@ async fn otlp(kind: Kind, is_json: bool, packing: Packing, body: Bytes, shared: 
         if is_json {
             let wrong = |e| Failure::new(StatusCode::BAD_REQUEST, format!("{e}"));
             message = from_json(kind, &message).map_err(wrong)?;
+            // Numbers of one digit grow to eight bytes.
+            if message.len() as u64 > limit {
+                return Err(BodyError::TooLarge(limit, "intake.max_unpacked").into());
+            }
         }
         Ok(gate.admit(kind, message, now)?)
     });

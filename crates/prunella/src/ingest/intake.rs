@@ -22,7 +22,7 @@ use super::scrape::scrape;
 use super::server::{Shared, serve};
 use super::spool::{Spool, SpoolError};
 use super::stats::{IntakeStatus, Stats, set};
-use super::tls;
+use super::{journald, tls};
 use crate::config;
 
 /// Anomalies that wait for the daemon.
@@ -155,6 +155,10 @@ impl Intake {
     fn gather(&mut self, config: &config::Intake) {
         for target in &config.scrape {
             self.tasks.spawn(scrape(target.clone(), self.gate.clone()));
+        }
+        for source in &config.journald {
+            let door = self.observer.door().clone();
+            self.tasks.spawn(journald::follow(source.clone(), door));
         }
         if !config.files.is_empty() {
             let door = self.observer.door().clone();

@@ -1,4 +1,5 @@
-//! Telemetry in: OTLP over gRPC and HTTP, Prometheus remote-write, Alertmanager webhooks, recorded files.
+//! Telemetry in: OTLP over gRPC and HTTP, Prometheus remote-write and scraping, Alertmanager webhooks, log files, the
+//! journal, recorded files.
 //!
 //! ```text
 //!  client ─▶ server ─▶ body ─▶ gate ─▶ spool (written) ─▶ answer
@@ -17,6 +18,7 @@ mod gate;
 mod grpc;
 mod http;
 mod intake;
+mod journald;
 mod observer;
 mod replay;
 mod scrape;

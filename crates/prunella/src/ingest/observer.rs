@@ -14,6 +14,7 @@ use prunella_core::detect::{Anomaly, DetectorsSnapshot, Observatory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::otlp::{Feed, Known, OriginLimits};
 use prunella_core::signal::{Severity, Signal};
+use prunella_lang::stacktrace::severity_of;
 use serde::{Deserialize, Serialize};
 
 use super::spool::{Backlog, Record, Spool};
@@ -286,8 +287,7 @@ impl Watch {
             Work::Line(line) => {
                 let (service, text, at_ms) = *line;
                 let release = self.release_of(&service);
-                let severity = prunella_lang::stacktrace::severity_of(&text);
-                self.line(&service, &release, &text, severity, at_ms);
+                self.line(&service, &release, &text, None, at_ms);
             }
             Work::Know(known, good) => {
                 let active = good.get(&self.observer.service).cloned();
@@ -337,6 +337,8 @@ impl Watch {
     fn line(&mut self, service: &ServiceName, release: &ReleaseId, text: &str, severity: Option<Severity>, at_ms: i64) {
         add(&self.observer.stats.lines, 1);
         let line = prunella_core::signal::line::parse(text);
+        let said = || if line.is_structured { None } else { severity_of(text) };
+        let severity = severity.or_else(said);
         let mut attributes = Vec::new();
         let at_ns = u64::try_from(at_ms).unwrap_or(0).saturating_mul(1_000_000);
         let view = line.view(at_ns, severity, &mut attributes);

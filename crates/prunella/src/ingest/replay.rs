@@ -364,7 +364,7 @@ impl Player {
 
     fn line(&mut self, text: &str, at_ms: i64, year: i64) {
         let line = parse_in(text, year);
-        let severity = line.severity.or_else(|| severity_of(text));
+        let severity = if line.is_structured { None } else { severity_of(text) };
         let mut attributes = Vec::new();
         let at_ns = u64::try_from(at_ms).unwrap_or(0).saturating_mul(1_000_000);
         let view = line.view(at_ns, severity, &mut attributes);

@@ -8,8 +8,8 @@ use super::time::{epoch, epoch_whole, leading};
 use super::{Line, MAX_FIELDS, Scalar};
 
 /// Where the text is, the likeliest first.
-const TEXT: [&str; 7] = ["message", "msg", "event", "body", "log", "text", "@m"];
-const LEVEL: [&str; 8] = [
+const TEXT: &[&str] = &["message", "msg", "event", "body", "log", "text", "@m", "MESSAGE"];
+const LEVEL: &[&str] = &[
     "level",
     "severity",
     "lvl",
@@ -18,8 +18,9 @@ const LEVEL: [&str; 8] = [
     "severity_text",
     "loglevel",
     "@l",
+    "PRIORITY",
 ];
-const TIME: [&str; 8] = [
+const TIME: &[&str] = &[
     "time",
     "timestamp",
     "ts",
@@ -28,10 +29,11 @@ const TIME: [&str; 8] = [
     "@t",
     "datetime",
     "t",
+    "__REALTIME_TIMESTAMP",
 ];
-const LOGGER: [&str; 4] = ["logger", "logger_name", "log.logger", "name"];
-const TRACE: [&str; 4] = ["trace_id", "traceId", "trace.id", "otelTraceID"];
-const SPAN: [&str; 4] = ["span_id", "spanId", "span.id", "otelSpanID"];
+const LOGGER: &[&str] = &["logger", "logger_name", "log.logger", "name", "SYSLOG_IDENTIFIER"];
+const TRACE: &[&str] = &["trace_id", "traceId", "trace.id", "otelTraceID"];
+const SPAN: &[&str] = &["span_id", "spanId", "span.id", "otelSpanID"];
 
 /// Whether loggers always write a field of this name, so that a line that has it is a logger's.
 pub(super) fn is_telling(key: &str) -> bool {
@@ -40,14 +42,17 @@ pub(super) fn is_telling(key: &str) -> bool {
 
 /// Puts fields where they belong.
 pub(super) fn arrange<'a>(fields: Vec<(Cow<'a, str>, Scalar<'a>)>) -> Line<'a> {
-    let mut line = Line::default();
+    let mut line = Line {
+        is_structured: true,
+        ..Line::default()
+    };
     let at = |names: &[&str]| {
         names
             .iter()
             .find_map(|name| fields.iter().position(|(key, _)| key == name))
     };
-    let (text, level, time, logger) = (at(&TEXT), at(&LEVEL), at(&TIME), at(&LOGGER));
-    let (trace, span) = (at(&TRACE), at(&SPAN));
+    let (text, level, time, logger) = (at(TEXT), at(LEVEL), at(TIME), at(LOGGER));
+    let (trace, span) = (at(TRACE), at(SPAN));
     let value = |at: Option<usize>| at.map(|at| &fields[at].1);
     let severity = value(level).and_then(severity);
     let time_ns = value(time).and_then(time_of);

@@ -5,7 +5,8 @@
 //! attributes. Any other line is plain: a time at its beginning is read and cut off.
 //!
 //! *Source.* logfmt as Go's `kr/logfmt` writes it; the field names of pino, bunyan, winston, zap, zerolog, logrus, structlog,
-//! python-json-logger, Serilog, log4j's JSON layouts, Elastic Common Schema and Docker's `json-file`.
+//! python-json-logger, Serilog, log4j's JSON layouts, Elastic Common Schema, Docker's `json-file` and
+//! `journalctl -o json`.
 
 mod fields;
 mod json;
@@ -35,6 +36,8 @@ pub enum Scalar<'a> {
 /// A line, read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line<'a> {
+    /// Whether it is JSON or logfmt.
+    pub is_structured: bool,
     /// The time that it names, ns since the epoch.
     pub time_ns: Option<u64>,
     /// The level that it names in a field of its own.

@@ -67,6 +67,14 @@ fn json_lines() {
         (docker.body.as_ref(), docker.time_ns),
         ("hello", Some(1_704_164_645_678_901_234))
     );
+    let journald = parse(
+        r#"{"__REALTIME_TIMESTAMP":"1704164645678901","PRIORITY":"3","MESSAGE":"failed","SYSLOG_IDENTIFIER":"sshd"}"#,
+    );
+    assert_eq!(
+        (journald.severity, journald.time_ns),
+        (Some(Severity::Error), Some(1_704_164_645_678_901_000))
+    );
+    assert_eq!((journald.body.as_ref(), journald.logger.as_ref()), ("failed", "sshd"));
     assert_eq!(parse("{not json").body, "{not json");
 }
 
