@@ -266,10 +266,9 @@ impl Visitor<'_> for OneSeed<'_> {
                 Err(_) => return Err(wrong(&self)),
             },
             _ if self.is_integer() => {
-                let value = text
-                    .parse::<u64>()
-                    .ok()
-                    .or_else(|| text.parse::<i64>().ok().map(i64::cast_unsigned));
+                let whole = text.parse::<u64>().ok();
+                let negative = || text.parse::<i64>().ok().map(i64::cast_unsigned);
+                let value = whole.or_else(negative).or_else(|| named(text));
                 match value {
                     Some(value) => self.integer(value),
                     None => return Err(wrong(&self)),
@@ -279,6 +278,30 @@ impl Visitor<'_> for OneSeed<'_> {
         }
         Ok(())
     }
+}
+
+/// The value of an enumeration that is written by its name, as the general protobuf mapping does it. OTLP forbids that; old
+/// recordings have it all the same.
+fn named(text: &str) -> Option<u64> {
+    const NAMES: [(&str, &[&str]); 3] = [
+        (
+            "SPAN_KIND_",
+            &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"],
+        ),
+        ("STATUS_CODE_", &["UNSET", "OK", "ERROR"]),
+        ("AGGREGATION_TEMPORALITY_", &["UNSPECIFIED", "DELTA", "CUMULATIVE"]),
+    ];
+    if let Some(rest) = text.strip_prefix("SEVERITY_NUMBER_") {
+        let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+        let word = rest.trim_end_matches(['2', '3', '4']);
+        let level = levels.iter().position(|level| *level == word)?;
+        let step = rest[word.len()..].parse::<u64>().unwrap_or(1);
+        return Some(level as u64 * 4 + step);
+    }
+    let (rest, names) = NAMES
+        .iter()
+        .find_map(|(head, names)| Some((text.strip_prefix(head)?, names)))?;
+    names.iter().position(|name| *name == rest).map(|at| at as u64)
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -98,6 +98,25 @@ fn json_by_the_specification() {
 }
 
 #[test]
+fn enumerations_by_name_as_old_recordings_have_them() {
+    let lines = json_lines(
+        Kind::Traces,
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5B8EFFF798038103D269B633813FC60C",
+        "spanId":"EEE19B7EC3C1B174","kind":"SPAN_KIND_CLIENT","status":{"code":"STATUS_CODE_ERROR"}}]}]}]}"#,
+    );
+    assert!(
+        lines[1].contains("Client") && lines[1].contains("status: Error"),
+        "{}",
+        lines[1]
+    );
+    let lines = json_lines(
+        Kind::Logs,
+        r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"SEVERITY_NUMBER_ERROR2"}]}]}]}"#,
+    );
+    assert!(lines[1].contains("Some(Error)"), "{}", lines[1]);
+}
+
+#[test]
 fn every_kind_of_metric_in_json() {
     let point = r#""timeUnixNano":"2","startTimeUnixNano":"1""#;
     let metric = |data: &str| {
