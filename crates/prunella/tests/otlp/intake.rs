@@ -350,3 +350,60 @@ async fn remote_write_and_alerts() {
     let found = world.found.recv().await.unwrap();
     assert_eq!(found.kind, AnomalyKind::Alert);
 }
+
+/// Looks until it is so, for as long as a loaded machine may take.
+async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !look() {
+        assert!(begun.elapsed().as_secs() < 60, "{what}");
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    }
+}
+
+/// An exporter that answers each connection with one counter.
+fn exporter() -> SocketAddr {
+    use std::io::Read as _;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let body = "# TYPE jobs_total counter\njobs_total{queue=\"a\"} 5\n";
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn exporters_are_asked_and_files_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    std::fs::write(&path, "the past\n").unwrap();
+    let sources = config::Intake {
+        files: vec![config::LogFile {
+            path: path.clone(),
+            service: "batch".to_owned(),
+        }],
+        scrape: vec![config::Scrape {
+            url: format!("http://{}/metrics", exporter()),
+            service: Some("jobs".to_owned()),
+            every: config::Span::ms(1_000),
+        }],
+        ..settings()
+    };
+    let (intake, _found) = start_in(dir.path(), &sources).await;
+    // The point `up`, and the counter.
+    eventually("the exporter was asked", || intake.status().points >= 2).await;
+    let marks = dir.path().join("intake/files.json");
+    eventually("the file was looked at", || marks.exists()).await;
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.write_all(b"level=error msg=\"it broke\"\n").unwrap();
+    eventually("the line was seen", || intake.status().lines >= 1).await;
+    assert_eq!(intake.status().lines, 1, "what was in the file before is the past");
+}
