@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_an_error() {
-        assert!(from_alertmanager(b"[]", 0).is_err());
+        assert!(from_alertmanager(b"7", 0).is_err());
         assert!(from_alertmanager(b"{\"alerts\":[{\"labels\":5}]}", 0).is_err());
         assert!(from_alertmanager(b"{}", 0).unwrap().is_empty());
     }

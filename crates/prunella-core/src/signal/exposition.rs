@@ -129,10 +129,11 @@ impl<'a> Reader<'a> {
     /// The histogram or summary that a name is a part of.
     fn family(&self, name: &'a str) -> Option<(&'a str, Kind, &'a str)> {
         for part in ["_bucket", "_sum", "_count", ""] {
-            let family = name.strip_suffix(part)?;
-            match self.kinds.get(family) {
-                Some(kind @ (Kind::Histogram | Kind::Summary)) => return Some((family, *kind, part)),
-                _ => continue,
+            let Some(family) = name.strip_suffix(part) else {
+                continue;
+            };
+            if let Some(kind @ (Kind::Histogram | Kind::Summary)) = self.kinds.get(family) {
+                return Some((family, *kind, part));
             }
         }
         None
