@@ -12,6 +12,7 @@ mod nab;
 mod regressions;
 mod report;
 mod root_cause_bench;
+mod silent;
 mod throughput;
 
 use clap::Parser;
@@ -33,6 +34,7 @@ static SUITES: &[Suite] = &[
     nab::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
+    silent::SUITE,
     throughput::SUITE,
 ];
 

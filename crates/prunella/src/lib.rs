@@ -20,6 +20,7 @@ pub mod home;
 pub mod ingest;
 pub mod journal;
 pub mod render;
+pub mod shapes;
 pub mod state;
 pub mod steps;
 pub mod store;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Anomaly, DetectorsSnapshot, Overflow, SnapshotError};
+use super::{Anomaly, DetectorsSnapshot, Overflow, Silent, SnapshotError, Traces};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
 
@@ -74,7 +74,10 @@ pub trait Analyzer: Send {
 pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 
 /// Every analyzer with its share of the memory budget, in parts of the sum of all shares; one line each.
-pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[];
+pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
+    (3, |budget| Box::new(Traces::new(budget))),
+    (2, |budget| Box::new(Silent::new(budget))),
+];
 
 /// All analyzers.
 pub struct Observatory {

@@ -2,10 +2,12 @@
 
 mod intake;
 mod load;
+mod maintenance;
 mod units;
 
 pub use intake::{Intake, Journald, LogFile, Scrape};
 pub use load::{ConfigError, FILE_NAME, load, parse};
+pub use maintenance::{Daily, Maintenance};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;
@@ -113,6 +115,9 @@ pub struct Config {
     /// Where telemetry comes in.
     #[serde(default)]
     pub intake: Intake,
+    /// When nothing is said.
+    #[serde(default)]
+    pub maintenance: Maintenance,
     /// Where Prunella keeps its ledger, releases and caches; `.prunella` in the repository if it is not given.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -439,6 +444,7 @@ impl Config {
             sandbox: Sandbox::default(),
             telemetry: Telemetry::default(),
             intake: Intake::default(),
+            maintenance: Maintenance::default(),
             state_dir: None,
         }
     }

@@ -217,6 +217,9 @@ impl Daemon {
         self.journal.refresh().await?;
         self.policy.paused = self.journal.world().service.paused;
         self.tell_intake();
+        if !self.unrecorded.is_empty() {
+            self.take_acknowledgements();
+        }
         self.record_anomalies().await?;
         if !self.stopping {
             self.plan_incidents().await?;

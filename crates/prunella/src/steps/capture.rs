@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prunella_core::detect::AnomalyKind;
+use prunella_core::detect::shape::{claim_of, shows};
+use prunella_core::detect::{AnomalyKind, Severity};
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
@@ -13,10 +14,13 @@ use crate::daemon::traffic;
 use crate::experiment::outcome;
 use crate::experiment::probe_wire::ProbeRequest;
 use crate::experiment::reproduction::{Healthy, Reproduction, StateEntry, Symptom};
+use crate::shapes;
 use crate::state::{StateLimits, StateSpec, copy_state};
 
 /// Failing requests that are kept as targets; different ones first.
 const MAX_TARGETS: usize = 5;
+/// Requests whose answers are compared: not each of a route needs to show it.
+const MAX_ANSWERS: usize = 12;
 /// Requests under way when the process died that are kept: one of them killed it.
 const MAX_SUSPECTS: usize = 20;
 /// Earlier requests that changed something.
@@ -34,7 +38,7 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     let symptom = symptom_of(&bench.incident);
     let (targets, before, healthy) = match &symptom {
         Symptom::Process { .. } => (Vec::new(), Vec::new(), Vec::new()),
-        Symptom::Request | Symptom::Slow { .. } => requests(&bench, &symptom).await?,
+        Symptom::Request | Symptom::Slow { .. } | Symptom::Shape { .. } => requests(&bench, &symptom).await?,
     };
     // A process that dies under a request is reproduced by that request; without one, by its start.
     let symptom = match symptom {
@@ -81,10 +85,18 @@ fn process_died(incident: &Incident) -> bool {
 }
 
 fn symptom_of(incident: &Incident) -> Symptom {
+    // What is merely odd is in the incident too, and is not what is to go away.
+    let page_worthy = incident.anomalies.iter().filter(|a| a.severity == Severity::Page);
     if has(incident, &[AnomalyKind::ErrorRate, AnomalyKind::NewException]) {
         Symptom::Request
     } else if has(incident, &[AnomalyKind::Latency]) {
         Symptom::Slow { threshold_us: None }
+    } else if has(incident, &[AnomalyKind::Silent]) {
+        Symptom::Shape {
+            claims: page_worthy.filter_map(claim_of).collect(),
+            signs: Vec::new(),
+            good: Vec::new(),
+        }
     } else if has(incident, &[AnomalyKind::Readiness]) {
         Symptom::Process { watch_ms: 0 }
     } else {
@@ -114,7 +126,9 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         c.body.is_complete()
             && match symptom {
                 // Successes are sampled. Any request of a slow route will do: the sandbox measures it on both releases.
-                Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
+                Symptom::Slow { .. } | Symptom::Shape { .. } => {
+                    c.failure.is_none() && routes.contains(c.route.as_str())
+                }
                 // The requests that a process takes along when it dies are on any route.
                 _ => {
                     is_its_own
@@ -126,6 +140,16 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
         candidates.sort_by_key(|c| (c.release.as_deref() != Some(failing), std::cmp::Reverse(c.latency_us)));
+    } else if let Symptom::Shape { claims, .. } = symptom {
+        // Those whose recorded answer shows it come first; any other may show it in the sandbox.
+        let shown = |c: &Capture| {
+            let shape = shapes::of_capture(c).filter(|_| c.release.as_deref() == Some(failing));
+            shape.is_some_and(|s| claims.iter().any(|(at, what)| shows(&s, at, *what) == Some(true)))
+        };
+        candidates.sort_by_cached_key(|c| {
+            let its_own = c.release.as_deref() == Some(failing);
+            (!shown(c), !its_own, std::cmp::Reverse(c.at_ms))
+        });
     } else if died {
         // The one that killed it is the oldest that reached it; those after it found nobody.
         candidates.sort_by_key(|c| (!reached(c), c.order_us));
@@ -138,7 +162,11 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         .filter(|c| seen.insert((c.method.clone(), c.uri.clone())))
         .cloned()
         .collect();
-    targets.truncate(if died { MAX_SUSPECTS } else { MAX_TARGETS });
+    targets.truncate(match symptom {
+        Symptom::Shape { .. } => MAX_ANSWERS,
+        _ if died => MAX_SUSPECTS,
+        _ => MAX_TARGETS,
+    });
     let before = before(&all, &targets);
     let healthy = healthy(&all, incident);
     Ok((targets, before, healthy))
@@ -307,6 +335,15 @@ fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> Failu
     let status = target.and_then(|t| t.response.as_ref()).map(|r| r.status);
     if let Symptom::Slow { .. } = symptom {
         return FailureIdentity::from_exit(location, Exit::TimedOut, "too slow");
+    }
+    if let Symptom::Shape { claims, .. } = symptom {
+        let claims: Vec<String> = claims
+            .iter()
+            .map(|(at, what)| format!("{at} {}", what.words()))
+            .collect();
+        let mut identity = FailureIdentity::from_response(location, status.unwrap_or(200), b"");
+        identity.message = claims.join(", ").trim().to_owned();
+        return identity;
     }
     match commonest(&bench.exceptions, &location, &roots) {
         Some(exception) => FailureIdentity::from_exception(exception, location, status, &roots),

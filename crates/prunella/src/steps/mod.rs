@@ -3,6 +3,7 @@
 //! could have written differently.
 
 pub mod capture;
+mod compare;
 pub mod diagnose;
 pub(crate) mod fewest;
 mod form;

@@ -26,6 +26,7 @@ fn each_command() {
         "incidents",
         "explain",
         "replay",
+        "ack",
         "rollback",
         "pause",
         "resume",
