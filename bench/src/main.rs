@@ -9,6 +9,7 @@ mod exec;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod petshop;
 mod regressions;
 mod report;
 mod root_cause_bench;
@@ -32,6 +33,7 @@ static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    petshop::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
     silent::SUITE,
