@@ -16,6 +16,7 @@ mod repair;
 mod report;
 mod root_cause_bench;
 mod silent;
+mod throughput;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -40,6 +41,7 @@ static SUITES: &[Suite] = &[
     repair::SUITE,
     root_cause_bench::SUITE,
     silent::SUITE,
+    throughput::SUITE,
 ];
 
 /// What a suite is told.
