@@ -22,6 +22,7 @@ mod render;
 mod shape;
 mod state;
 mod store;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod token;
