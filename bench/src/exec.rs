@@ -64,6 +64,13 @@ pub(crate) fn output_on(cpu: usize, program: &Path, args: &[&str]) -> Result<Str
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// Runs `program` to its end, however it ends, and returns what it wrote to stderr.
+pub(crate) fn stderr_of(program: &Path, args: &[&str]) -> Result<String, BenchError> {
+    let what = format!("cannot run {}", program.display());
+    let out = command(program, args).output().map_err(BenchError::io(what))?;
+    Ok(String::from_utf8_lossy(&out.stderr).into_owned())
+}
+
 impl Process {
     fn pid(&self) -> u32 {
         self.child.id()

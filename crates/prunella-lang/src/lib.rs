@@ -14,6 +14,7 @@ pub mod lexical;
 pub mod paths;
 pub mod project;
 pub mod stacktrace;
+pub mod statements;
 pub mod testreport;
 
 pub use prunella_core::signal::{Exception, Frame, Language};

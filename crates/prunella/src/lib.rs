@@ -19,6 +19,7 @@ pub mod home;
 pub mod journal;
 pub mod render;
 pub mod state;
+pub mod statements;
 pub mod steps;
 pub mod store;
 pub mod supervise;

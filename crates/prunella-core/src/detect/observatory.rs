@@ -7,9 +7,12 @@
 //! order and with clocks that lie; [`Analyzer::tick`] brings the time that counts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::exceptions::{Exceptions, Traces};
+use super::logs::{LogTemplates, Sources};
 use super::{Anomaly, DetectorsSnapshot, Overflow, SnapshotError};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
@@ -50,6 +53,16 @@ pub trait Analyzer: Send {
         let _ = (origin, now_ms);
     }
 
+    /// The source of the services is known from now on: claims may name the statements that wrote what they are about.
+    fn sources(&mut self, sources: &Arc<dyn Sources>) {
+        let _ = sources;
+    }
+
+    /// Stack traces can be read from now on.
+    fn traces(&mut self, traces: &Arc<dyn Traces>) {
+        let _ = traces;
+    }
+
     /// How much it keeps, bytes; an estimate within a fifth.
     fn bytes(&self) -> usize;
 
@@ -74,7 +87,10 @@ pub trait Analyzer: Send {
 pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 
 /// Every analyzer with its share of the memory budget, in parts of the sum of all shares; one line each.
-pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[];
+pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
+    (4, |bytes| Box::new(LogTemplates::new(bytes))),
+    (1, |_| Box::new(Exceptions::default())),
+];
 
 /// All analyzers.
 pub struct Observatory {
@@ -151,6 +167,20 @@ impl Observatory {
         self.now_ms = now_ms;
         for analyzer in &mut self.all {
             analyzer.tick(now_ms, out);
+        }
+    }
+
+    /// The source of the services is known from now on.
+    pub fn sources(&mut self, sources: &Arc<dyn Sources>) {
+        for analyzer in &mut self.all {
+            analyzer.sources(sources);
+        }
+    }
+
+    /// Stack traces can be read from now on.
+    pub fn traces(&mut self, traces: &Arc<dyn Traces>) {
+        for analyzer in &mut self.all {
+            analyzer.traces(traces);
         }
     }
 

@@ -14,6 +14,7 @@ mod run;
 mod site;
 mod status;
 mod switch;
+mod templates;
 mod tool;
 mod wait;
 
@@ -63,6 +64,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
+            Verb::Templates(options) => templates::templates(dir, &options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

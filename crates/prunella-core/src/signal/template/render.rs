@@ -54,6 +54,19 @@ impl<'a> Template<'a> {
         pieces.filter(|p| !p.is_empty()).collect()
     }
 
+    /// The values of its variables in its first example, from left to right. Hostile input.
+    #[must_use]
+    pub fn example_values(&self) -> Vec<&'a str> {
+        let Some(entry) = self.entries.first() else {
+            return Vec::new();
+        };
+        let places = spans(entry).into_iter();
+        places
+            .filter_map(|(start, end)| entry.examples[0].get(start..end))
+            .filter(|v| !v.is_empty())
+            .collect()
+    }
+
     /// The text before, between and after the variables.
     fn literals(&self) -> Vec<&'a str> {
         let Some(entry) = self.entries.first() else {
@@ -155,7 +168,11 @@ fn elements(text: &str) -> Vec<(usize, usize)> {
     let mut joined: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     while at < all.len() {
-        let spaced = |pair: &[(usize, usize)]| text.as_bytes()[pair[0].1..pair[1].0].iter().any(|&b| class(b) == Class::Space);
+        let spaced = |pair: &[(usize, usize)]| {
+            text.as_bytes()[pair[0].1..pair[1].0]
+                .iter()
+                .any(|&b| class(b) == Class::Space)
+        };
         let run = 1 + all[at..].windows(2).take_while(|pair| !spaced(pair)).count();
         if run >= TOGETHER {
             joined.push((all[at].0, all[at + run - 1].1));

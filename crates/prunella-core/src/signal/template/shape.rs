@@ -153,7 +153,10 @@ fn is_path(atom: &[u8]) -> bool {
 
 /// A MAC or IPv6 address, with its zone or prefix length; a PCI address (`0000:0a:00.1`).
 fn is_hex_groups(atom: &[u8]) -> bool {
-    let end = atom.iter().position(|b| matches!(b, b'%' | b'/' | b'.')).unwrap_or(atom.len());
+    let end = atom
+        .iter()
+        .position(|b| matches!(b, b'%' | b'/' | b'.'))
+        .unwrap_or(atom.len());
     let (mut groups, mut digits, mut even) = (0, false, true);
     for group in atom[..end].split(|&b| b == b':') {
         if group.len() > 4 || !group.iter().all(u8::is_ascii_hexdigit) {

@@ -12,8 +12,24 @@ const PREPOSITIONS: [&str; 12] = [
 ];
 /// Nouns for things that have names.
 const NAMED: [&str; 18] = [
-    "user", "host", "hostname", "account", "client", "server", "node", "class", "package", "module", "plugin", "queue",
-    "topic", "table", "bucket", "interface", "device", "named",
+    "user",
+    "host",
+    "hostname",
+    "account",
+    "client",
+    "server",
+    "node",
+    "class",
+    "package",
+    "module",
+    "plugin",
+    "queue",
+    "topic",
+    "table",
+    "bucket",
+    "interface",
+    "device",
+    "named",
 ];
 
 /// The slots whose word names something, as bits.
