@@ -11,6 +11,7 @@ mod gateway;
 mod log_anomalies;
 mod log_grouping;
 mod nab;
+mod regressions;
 mod report;
 mod root_cause_bench;
 
@@ -33,6 +34,7 @@ static SUITES: &[Suite] = &[
     log_anomalies::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    regressions::SUITE,
     root_cause_bench::SUITE,
 ];
 
