@@ -190,7 +190,7 @@ impl World {
         self.deployed_s = self.now_s;
         self.origin.release_key += 1;
         let name = format!("r{}", self.origin.release_key);
-        self.origin.release = ReleaseId::parse(&name).expect("an identifier");
+        self.origin.release = ReleaseId::parse(name).expect("an identifier");
         if let Some(watch) = &mut self.watch {
             watch.origin(&self.origin);
         }

@@ -163,7 +163,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(dir.path().join("shop"), dir.path().join("link")).unwrap();
         let (checkouts, service) = (Checkouts::default(), ServiceName::parse("shop").unwrap());
-        let release = |n: usize| ReleaseId::parse(&format!("r{n}")).unwrap();
+        let release = |n: usize| ReleaseId::parse(format!("r{n}")).unwrap();
         for n in 0..6 {
             checkouts.learn(&release(n), dir.path());
         }

@@ -224,7 +224,15 @@ impl FailureIdentity {
     pub fn fingerprint(&self) -> String {
         let status = self.status.map(|status| status.to_string()).unwrap_or_default();
         let location = self.location.to_string();
-        let mut parts = vec![self.class.as_str(), &self.message, &location, &status];
+        // The message of a key error is a key: data as often as a name of the code. Where frames tell where it was looked
+        // up, occurrences with different keys are one group; whether two runs fail alike is for `matches` to say.
+        let keyed = self.class.ends_with("KeyError") && !self.frames.is_empty();
+        let message = if keyed {
+            normalise_message(&self.message)
+        } else {
+            self.message.clone()
+        };
+        let mut parts = vec![self.class.as_str(), &message, &location, &status];
         for frame in &self.frames {
             parts.push(&frame.file);
             parts.push(&frame.function);
@@ -310,8 +318,9 @@ fn top_frames(exception: &Exception, roots: &[&str]) -> Vec<FrameKey> {
     let mut seen: Vec<(FrameKey, bool)> = Vec::new();
     for frame in exception.in_app_frames() {
         let key = frame_key(frame, roots);
-        match seen.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, again)) => *again = true,
+        let known = seen.iter().position(|(known, _)| *known == key);
+        match known {
+            Some(at) => seen[at].1 = true,
             None if seen.len() < LOOKED_AT => seen.push((key, false)),
             None => {}
         }

@@ -22,6 +22,8 @@ const MAX_LINE: u64 = 16 * 1024;
 /// Places of templates that are remembered; merged and forgotten ones are swept out then.
 const MAX_PLACES: usize = 64 * 1024;
 const EXAMPLES: usize = 3;
+/// Characters of a template that people are shown.
+const MAX_SHOWN: usize = 400;
 
 /// What was read, and what it consists of.
 #[derive(Debug, Serialize)]
@@ -202,10 +204,15 @@ fn text(document: &Document) -> String {
             format!("{:.1} %", 100.0 * shown.share),
             shown.first_line.to_string(),
             shown.last_line.to_string(),
-            plain(&shown.template),
+            plain(&shown.template, MAX_SHOWN),
         ]);
         for place in &shown.statements {
-            let place = format!("  {}:{} ({:.2})", plain(&place.file), place.line, place.score);
+            let place = format!(
+                "  {}:{} ({:.2})",
+                plain(&place.file, MAX_SHOWN),
+                place.line,
+                place.score
+            );
             table.painted(
                 ["", "", "", ""]
                     .map(|s| (s.to_owned(), render::dim as fn(&str) -> String))

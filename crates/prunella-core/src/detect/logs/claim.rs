@@ -54,7 +54,7 @@ impl Teller<'_> {
             weight,
             first_ms,
             score,
-            what,
+            &what,
             "all templates seen before",
         )
     }
@@ -83,7 +83,7 @@ impl Teller<'_> {
             weight,
             onset,
             score,
-            what,
+            &what,
             "its rate at this hour and its share of all lines",
         )
     }
@@ -106,7 +106,7 @@ impl Teller<'_> {
             weight,
             silence.since_ms,
             Score::Ratio { value },
-            what,
+            &what,
             "its own regularity",
         )
     }
@@ -136,7 +136,7 @@ impl Teller<'_> {
             weight,
             broken.since_ms,
             score,
-            what,
+            &what,
             "the pairs of the past",
         );
         claim
@@ -155,7 +155,7 @@ impl Teller<'_> {
             Severity::Odd,
             self.now_ms,
             score,
-            what,
+            &what,
             "its severity so far",
         )
     }
@@ -168,7 +168,7 @@ impl Teller<'_> {
         severity: Severity,
         onset_ms: i64,
         score: Score,
-        what: String,
+        what: &str,
         baseline: &str,
     ) -> Anomaly {
         let text = self.text(id);

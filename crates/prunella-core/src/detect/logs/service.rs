@@ -39,6 +39,9 @@ const MAX_CLAIMS: usize = 10;
 const SETTLED: u64 = 100;
 const DRIFTED: u64 = 3;
 
+/// Hands a teller that knows these templates to what is to be told.
+pub(super) type Tell<'a> = dyn Fn(&Templates, &mut dyn FnMut(&Teller<'_>)) + 'a;
+
 /// What is known of one template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Kind {
@@ -193,12 +196,7 @@ impl Service {
     }
 
     /// A minute ended: every template is judged.
-    pub(super) fn minute(
-        &mut self,
-        teller: &dyn Fn(&Templates, &mut dyn FnMut(&Teller<'_>)),
-        now_ms: i64,
-        out: &mut Vec<Anomaly>,
-    ) {
+    pub(super) fn minute(&mut self, teller: &Tell<'_>, now_ms: i64, out: &mut Vec<Anomaly>) {
         self.follow_merges();
         let mut claims = Claims::default();
         self.judge_rates(now_ms, &mut claims);
@@ -242,6 +240,9 @@ impl Service {
                 Some(kind) => kind.rate.told(),
                 None => self.errors.told(),
             }
+            if self.kinds.get(&u64::from(id)).is_some_and(|kind| !kind.is_spoken()) {
+                continue;
+            }
             claims
                 .rates
                 .push((id, look, if page { Weight::Page } else { Weight::Odd }));
@@ -267,16 +268,13 @@ impl Service {
             let Some(kind) = self.kinds.get_mut(&u64::from(id)) else {
                 continue;
             };
-            if alive
-                && settled
-                && let Some(silence) = kind.gaps.stopped(now_ms)
-            {
-                let spoken = kind.severity.is_none_or(|s| s >= Severity::Info);
-                let weight = if id <= self.newest && spoken {
-                    Weight::Page
-                } else {
-                    Weight::Odd
-                };
+            let silence = if alive && settled {
+                kind.gaps.stopped(now_ms)
+            } else {
+                None
+            };
+            if let Some(silence) = silence.filter(|_| kind.is_spoken()) {
+                let weight = if id <= self.newest { Weight::Page } else { Weight::Odd };
                 claims.stopped.push((id, silence, weight));
             }
             if kind.drifted >= DRIFTED && kind.severity < Some(Severity::Warn) {
@@ -423,6 +421,11 @@ impl Kind {
         if self.lines <= SETTLED && severity > self.severity {
             self.severity = severity;
         }
+    }
+
+    /// Whether it is said to people: that debug logging was turned on or off is no news.
+    fn is_spoken(&self) -> bool {
+        self.severity.is_none_or(|severity| severity >= Severity::Info)
     }
 
     fn is_error(&self) -> bool {

@@ -10,7 +10,7 @@ pub(in crate::detect) fn origin(release_key: u32) -> Origin {
         service_key: 0,
         service: ServiceName::parse("shop").unwrap(),
         release_key,
-        release: ReleaseId::parse(&format!("r{release_key}")).unwrap(),
+        release: ReleaseId::parse(format!("r{release_key}")).unwrap(),
         instance: String::new(),
         compare_with: None,
     }

@@ -173,15 +173,8 @@ fn memory_stays_within_the_budget_and_what_did_not_fit_is_counted() {
     let mut watch = LogTemplates::new(budget);
     let mut out = Vec::new();
     for n in 0..40_000_u64 {
-        let word = |i: u64| char::from(b'a' + (n >> (4 * i) & 15) as u8);
-        let line = format!(
-            "{}{}{}{} went {} id-{n}",
-            word(0),
-            word(1),
-            word(2),
-            word(3),
-            "x ".repeat(n as usize % 60)
-        );
+        let words: String = (0..12).map(|i| if n >> i & 1 == 1 { "go; " } else { "go " }).collect();
+        let line = format!("{words}id-{n}");
         let mut origin = origin(0);
         origin.service_key = (n % 9) as u32;
         watch.log(&origin, &quiet(&line, 1_000_000), &mut out);
