@@ -14,6 +14,7 @@ mod nab;
 mod regressions;
 mod report;
 mod root_cause_bench;
+mod silent;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -36,6 +37,7 @@ static SUITES: &[Suite] = &[
     nab::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
+    silent::SUITE,
 ];
 
 /// What a suite is told.

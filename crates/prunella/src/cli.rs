@@ -89,6 +89,8 @@ pub enum Verb {
     Incidents(Incidents),
     /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
     Explain(Explain),
+    /// Acknowledge an incident: until then its causes open no other
+    Ack(Ack),
     /// Go back to the last-known-good release
     Rollback,
     /// Turn the kill switch on: mitigation goes on, nothing else is changed
@@ -170,6 +172,16 @@ pub struct Incidents {
     /// Only those that are not closed
     #[arg(long, conflicts_with = "id")]
     pub open: bool,
+}
+
+/// `ack`
+#[derive(Clone, Debug, Args)]
+pub struct Ack {
+    /// The incident's identifier, or the beginning of it
+    pub id: String,
+    /// For how long: 30m, 8h, 2d
+    #[arg(long = "for", value_name = "TIME", default_value = "8h")]
+    pub time: Span,
 }
 
 /// `explain`

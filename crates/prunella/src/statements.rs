@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prunella_core::detect::exceptions::Traces;
+use prunella_core::detect::exceptions::StackReader;
 use prunella_core::detect::logs::{Sources, Statement};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::Exception;
@@ -139,7 +139,7 @@ impl Reader {
     }
 }
 
-impl Traces for Reader {
+impl StackReader for Reader {
     fn read(&self, text: &str) -> Option<Exception> {
         parse_trace(text, &self.0)
     }

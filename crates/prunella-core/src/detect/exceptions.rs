@@ -5,7 +5,7 @@
 //!
 //! *Method*: an exception's identity is that of [`crate::diagnose::failure`]: class, normalised message and top in-app frames,
 //! so it is the same one that an exception in a supervised service's output has. Stack traces are read by whoever knows the
-//! languages ([`Traces`]); a text that was read before is not read again, and no more than [`READ_A_SECOND`] are read in a second:
+//! languages ([`StackReader`]); a text that was read before is not read again, and no more than [`READ_A_SECOND`] are read in a second:
 //! of the rest only class and message count. An identity that the baseline does not have is odd at first sight and page-worthy
 //! when it keeps coming, by the rules of new log templates ([`super::logs`]).
 //!
@@ -36,13 +36,18 @@ pub const READ_A_SECOND: u32 = 200;
 const MAX_SERVICES: usize = 256;
 const MAX_KNOWN: usize = 2_000;
 const MAX_READ: usize = 8_192;
+/// Bytes of an identity and of a text remembered, about.
+const BYTES_OF_KNOWN: usize = 700;
+const BYTES_OF_READ: usize = 160;
+/// A service with fewer identities gives none of them up for another's.
+const LEAST_KNOWN: usize = 8;
 const MAX_TEXT: usize = 64 * 1024;
 const MINUTE_MS: i64 = 60_000;
 const CLAIMS_A_MINUTE: usize = 10;
 const MAX_NAME: usize = 200;
 
 /// Reads stack traces of any language that is known.
-pub trait Traces: Send + Sync {
+pub trait StackReader: Send + Sync {
     /// The exception of a text that is one stack trace.
     fn read(&self, text: &str) -> Option<Exception>;
 }
@@ -81,10 +86,12 @@ struct Service {
 }
 
 /// The analyzer.
-#[derive(Default)]
 pub struct Exceptions {
+    /// Identities of all services together, and texts remembered.
+    most_known: usize,
+    most_read: usize,
     services: BTreeMap<ServiceName, Service>,
-    traces: Option<Arc<dyn Traces>>,
+    reader: Option<Arc<dyn StackReader>>,
     /// Identities of texts that were read, by the text's hash.
     read: HashIndex<(String, Option<String>)>,
     reads: u32,
@@ -96,6 +103,24 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
+    /// Knows nothing yet and may keep about `budget` bytes.
+    #[must_use]
+    pub fn new(budget: usize) -> Self {
+        Self {
+            most_known: budget / 4 * 3 / BYTES_OF_KNOWN,
+            most_read: (budget / 4 / BYTES_OF_READ).min(MAX_READ),
+            services: BTreeMap::new(),
+            reader: None,
+            read: HashIndex::default(),
+            reads: 0,
+            second_ms: 0,
+            minute_ms: 0,
+            now_ms: 0,
+            unread: 0,
+            refused: 0,
+        }
+    }
+
     fn service(&mut self, origin: &Origin, now_ms: i64) -> Option<&mut Service> {
         if !self.services.contains_key(&origin.service) {
             if self.services.len() >= MAX_SERVICES {
@@ -122,9 +147,17 @@ impl Exceptions {
 
     fn raised(&mut self, origin: &Origin, raised: &Raised<'_>, now_ms: i64) {
         let (fingerprint, place) = self.identity(raised);
+        let full = self.services.values().map(|s| s.known.len()).sum::<usize>() >= self.most_known;
         let Some(service) = self.service(origin, now_ms) else {
             return;
         };
+        if full && !service.known.contains_key(&fingerprint) {
+            if service.known.len() < LEAST_KNOWN {
+                service.forgotten += 1;
+                return;
+            }
+            service.forget();
+        }
         service.count(fingerprint, place, raised, &origin.release, now_ms);
     }
 
@@ -132,7 +165,7 @@ impl Exceptions {
     fn identity(&mut self, raised: &Raised<'_>) -> (String, Option<String>) {
         let class = head(raised.class, MAX_NAME);
         let plain = || short_hash(&[class, &normalise_message_of(class, raised.message)], 16);
-        let Some(traces) = self.traces.as_ref().filter(|_| !raised.stack.is_empty()) else {
+        let Some(reader) = self.reader.as_ref().filter(|_| !raised.stack.is_empty()) else {
             return (plain(), None);
         };
         let hash = mix(hash_bytes(raised.class.as_bytes()), hash_bytes(raised.stack.as_bytes()));
@@ -144,14 +177,14 @@ impl Exceptions {
             return (plain(), None);
         }
         self.reads += 1;
-        let found = match traces.read(head(raised.stack, MAX_TEXT)) {
+        let found = match reader.read(head(raised.stack, MAX_TEXT)) {
             Some(exception) => {
                 let identity = FailureIdentity::from_exception(&exception, Location::Process, None, &[]);
                 (identity.fingerprint(), place(&exception))
             }
             None => (plain(), None),
         };
-        if self.read.len() >= MAX_READ {
+        if self.read.len() >= self.most_read {
             self.read.clear();
         }
         self.read.insert(hash, found.clone());
@@ -195,10 +228,18 @@ impl Service {
     /// The eighth that was not seen for longest goes.
     fn forget(&mut self) {
         let mut ages: Vec<i64> = self.known.values().map(|k| k.last_ms).collect();
+        if ages.is_empty() {
+            return;
+        }
         ages.sort_unstable();
         let cut = ages[ages.len() / 8];
         let before = self.known.len();
-        self.known.retain(|_, k| k.last_ms > cut);
+        let mut surplus = ages.len() / 8 + 1;
+        self.known.retain(|_, k| {
+            let goes = k.last_ms <= cut && surplus > 0;
+            surplus -= usize::from(goes);
+            !goes
+        });
         self.forgotten += (before - self.known.len()) as u64;
     }
 
@@ -328,13 +369,17 @@ impl Analyzer for Exceptions {
         }
     }
 
-    fn traces(&mut self, traces: &Arc<dyn Traces>) {
-        self.traces = Some(Arc::clone(traces));
+    fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
+        self.reader = Some(Arc::clone(reader));
     }
 
     fn bytes(&self) -> usize {
-        let known: usize = self.services.values().map(|s| s.known.len() * 700 + 200).sum();
-        known + self.read.len() * 160 + size_of::<Self>()
+        let known: usize = self
+            .services
+            .values()
+            .map(|s| s.known.len() * BYTES_OF_KNOWN + 200)
+            .sum();
+        known + self.read.len() * BYTES_OF_READ + size_of::<Self>()
     }
 
     fn snapshot(&self) -> Result<Json, SnapshotError> {
@@ -367,7 +412,7 @@ mod tests {
 
     struct Reader;
 
-    impl Traces for Reader {
+    impl StackReader for Reader {
         fn read(&self, text: &str) -> Option<Exception> {
             let (class, line) = text.split_once(' ')?;
             let frame = Frame {
@@ -405,8 +450,8 @@ mod tests {
 
     #[test]
     fn a_new_exception_of_a_release_is_a_page_once_and_line_moves_are_no_news() {
-        let (mut all, mut now) = (Exceptions::default(), 1_000_000);
-        all.traces(&(Arc::new(Reader) as Arc<dyn Traces>));
+        let (mut all, mut now) = (Exceptions::new(1 << 20), 1_000_000);
+        all.stacks(&(Arc::new(Reader) as Arc<dyn StackReader>));
         assert_eq!(watch(0, Some("KeyError 7"), 2_000, &mut all, &mut now), []);
         all.deployed(&origin(1), now);
         assert_eq!(
@@ -422,10 +467,10 @@ mod tests {
 
     #[test]
     fn what_was_known_is_known_after_a_restart() {
-        let (mut all, mut now) = (Exceptions::default(), 1_000_000);
+        let (mut all, mut now) = (Exceptions::new(1 << 20), 1_000_000);
         watch(0, Some("KeyError 7"), 2_000, &mut all, &mut now);
         let saved = all.snapshot().unwrap();
-        let mut other = Exceptions::default();
+        let mut other = Exceptions::new(1 << 20);
         other.restore(&saved).unwrap();
         assert_eq!(watch(0, Some("KeyError 7"), 600, &mut other, &mut now), []);
     }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::exceptions::{Exceptions, Traces};
+use super::exceptions::{Exceptions, StackReader};
 use super::logs::{LogTemplates, Sources};
-use super::{Anomaly, DetectorsSnapshot, Overflow, SnapshotError};
+use super::{Anomaly, DetectorsSnapshot, Overflow, Silent, SnapshotError, Traces};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
 
@@ -59,8 +59,8 @@ pub trait Analyzer: Send {
     }
 
     /// Stack traces can be read from now on.
-    fn traces(&mut self, traces: &Arc<dyn Traces>) {
-        let _ = traces;
+    fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
+        let _ = reader;
     }
 
     /// How much it keeps, bytes; an estimate within a fifth.
@@ -88,8 +88,10 @@ pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 
 /// Every analyzer with its share of the memory budget, in parts of the sum of all shares; one line each.
 pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
-    (4, |bytes| Box::new(LogTemplates::new(bytes))),
-    (1, |_| Box::new(Exceptions::default())),
+    (4, |budget| Box::new(LogTemplates::new(budget))),
+    (1, |budget| Box::new(Exceptions::new(budget))),
+    (3, |budget| Box::new(Traces::new(budget))),
+    (2, |budget| Box::new(Silent::new(budget))),
 ];
 
 /// All analyzers.
@@ -178,9 +180,9 @@ impl Observatory {
     }
 
     /// Stack traces can be read from now on.
-    pub fn traces(&mut self, traces: &Arc<dyn Traces>) {
+    pub fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
         for analyzer in &mut self.all {
-            analyzer.traces(traces);
+            analyzer.stacks(reader);
         }
     }
 

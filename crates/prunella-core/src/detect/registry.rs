@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Anomaly, ClientErrors, Context, Crash, Detector, ErrorRate, Latency, NewException, Overflow, Readiness, Resource,
-    SnapshotError,
+    Shape, SnapshotError,
 };
 use crate::id::ServiceName;
 use crate::signal::Signal;
@@ -24,6 +24,7 @@ pub static REGISTRY: &[Make] = &[
     || Box::new(Readiness),
     || Box::new(NewException::default()),
     || Box::new(Resource::default()),
+    || Box::new(Shape::default()),
 ];
 
 /// The saved state of a service's detectors, by detector.

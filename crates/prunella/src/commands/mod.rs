@@ -1,6 +1,7 @@
 //! The verbs, one file each. Each reads the ledger, says what it found, and appends at most one decision; the daemon
 //! does the work.
 
+mod ack;
 mod demo;
 mod deploy;
 mod doctor;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Ack(options) => ack::ack(dir, &options, ui).await?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
