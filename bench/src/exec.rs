@@ -102,6 +102,13 @@ pub(crate) fn in_directory(
     child.wait_with_output().map_err(BenchError::io(what()))
 }
 
+/// Runs `program` to its end, however it ends, and returns what it wrote to stderr.
+pub(crate) fn stderr_of(program: &Path, args: &[&str]) -> Result<String, BenchError> {
+    let what = format!("cannot run {}", program.display());
+    let out = command(program, args).output().map_err(BenchError::io(what))?;
+    Ok(String::from_utf8_lossy(&out.stderr).into_owned())
+}
+
 impl Process {
     fn pid(&self) -> u32 {
         self.child.id()

@@ -5,8 +5,10 @@
 //! Exit code 0: measured; 1: could not be measured; 2: wrong arguments.
 
 mod data;
+mod exception_grouping;
 mod exec;
 mod gateway;
+mod log_anomalies;
 mod log_grouping;
 mod model;
 mod nab;
@@ -32,7 +34,9 @@ struct Suite {
 
 /// Every suite, one line each.
 static SUITES: &[Suite] = &[
+    exception_grouping::SUITE,
     gateway::SUITE,
+    log_anomalies::SUITE,
     log_grouping::SUITE,
     model::SUITE,
     nab::SUITE,

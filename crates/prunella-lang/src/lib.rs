@@ -15,6 +15,7 @@ pub mod paths;
 pub mod project;
 pub mod runner;
 pub mod stacktrace;
+pub mod statements;
 pub mod syntax;
 pub mod testreport;
 

@@ -124,6 +124,11 @@ pub enum Verb {
         after_help = "Examples:\n  prunella diagnose -- npm test\n  prunella diagnose incident/ --repo . --format sarif"
     )]
     Diagnose(Diagnose),
+    /// Show the log templates of a log, and the statements that wrote them
+    ///
+    /// Reads any text log, one record a line, in bounded memory. In a repository, or with --repo, each template is matched
+    /// to the string literals of the tracked source files: file, line and how well it fits.
+    Templates(Templates),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -300,6 +305,20 @@ pub enum Format {
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
+}
+
+/// `templates`
+#[derive(Clone, Debug, Args)]
+pub struct Templates {
+    /// The log; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Look for the statements in this repository instead of the current directory's
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// Show so many templates, those with the most lines first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
 }
 
 /// `demo`

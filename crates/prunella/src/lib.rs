@@ -23,6 +23,7 @@ pub mod journal;
 pub mod render;
 pub mod shapes;
 pub mod state;
+pub mod statements;
 pub mod steps;
 pub mod store;
 pub mod supervise;

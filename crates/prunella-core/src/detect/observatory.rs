@@ -7,9 +7,12 @@
 //! order and with clocks that lie; [`Analyzer::tick`] brings the time that counts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::exceptions::{Exceptions, StackReader};
+use super::logs::{LogTemplates, Sources};
 use super::{Anomaly, DetectorsSnapshot, Overflow, Silent, SnapshotError, Traces};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
@@ -50,6 +53,16 @@ pub trait Analyzer: Send {
         let _ = (origin, now_ms);
     }
 
+    /// The source of the services is known from now on: claims may name the statements that wrote what they are about.
+    fn sources(&mut self, sources: &Arc<dyn Sources>) {
+        let _ = sources;
+    }
+
+    /// Stack traces can be read from now on.
+    fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
+        let _ = reader;
+    }
+
     /// How much it keeps, bytes; an estimate within a fifth.
     fn bytes(&self) -> usize;
 
@@ -75,6 +88,8 @@ pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 
 /// Every analyzer with its share of the memory budget, in parts of the sum of all shares; one line each.
 pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
+    (4, |budget| Box::new(LogTemplates::new(budget))),
+    (1, |budget| Box::new(Exceptions::new(budget))),
     (3, |budget| Box::new(Traces::new(budget))),
     (2, |budget| Box::new(Silent::new(budget))),
 ];
@@ -154,6 +169,20 @@ impl Observatory {
         self.now_ms = now_ms;
         for analyzer in &mut self.all {
             analyzer.tick(now_ms, out);
+        }
+    }
+
+    /// The source of the services is known from now on.
+    pub fn sources(&mut self, sources: &Arc<dyn Sources>) {
+        for analyzer in &mut self.all {
+            analyzer.sources(sources);
+        }
+    }
+
+    /// Stack traces can be read from now on.
+    pub fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
+        for analyzer in &mut self.all {
+            analyzer.stacks(reader);
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! *Method*: class + normalised message + top in-app frames + route or test; never the class alone. Line numbers are
 //! left out, so that an identity survives edits elsewhere in the file, and recursion is collapsed, so that it
-//! survives a different depth. Where only a response or an exit was seen, status and body class take the place of
-//! the exception.
+//! survives a different depth; functions that call each other in turn are put in order. Where only a response or an exit
+//! was seen, status and body class take the place of the exception.
 //! *Source*: measured in our own delta-debugging runs (matching by class alone ended on a spurious hunk); the frame
 //! rule follows the crash-bucketing literature (Dhaliwal et al., ICSM 2011).
 
@@ -19,6 +19,8 @@ use crate::signal::{Exception, Frame};
 /// How many in-app frames belong to an identity.
 pub const TOP_FRAMES: usize = 3;
 const MAX_NAME: usize = 256;
+/// Different frames that are looked at to see who calls whom in turn.
+const LOOKED_AT: usize = 32;
 
 /// One frame without its line: it survives edits above it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -222,7 +224,15 @@ impl FailureIdentity {
     pub fn fingerprint(&self) -> String {
         let status = self.status.map(|status| status.to_string()).unwrap_or_default();
         let location = self.location.to_string();
-        let mut parts = vec![self.class.as_str(), &self.message, &location, &status];
+        // The message of a key error is a key: data as often as a name of the code. Where frames tell where it was looked
+        // up, occurrences with different keys are one group; whether two runs fail alike is for `matches` to say.
+        let keyed = self.class.ends_with("KeyError") && !self.frames.is_empty();
+        let message = if keyed {
+            normalise_message(&self.message)
+        } else {
+            self.message.clone()
+        };
+        let mut parts = vec![self.class.as_str(), &message, &location, &status];
         for frame in &self.frames {
             parts.push(&frame.file);
             parts.push(&frame.function);
@@ -302,18 +312,24 @@ pub fn repository_path(file: &str, roots: &[&str]) -> String {
     rest.to_owned()
 }
 
+/// The innermost different frames. Functions that call each other in turn stand in the order of their names: which of
+/// them was innermost depends on how deep it went.
 fn top_frames(exception: &Exception, roots: &[&str]) -> Vec<FrameKey> {
-    let mut keys: Vec<FrameKey> = Vec::with_capacity(TOP_FRAMES);
+    let mut seen: Vec<(FrameKey, bool)> = Vec::new();
     for frame in exception.in_app_frames() {
         let key = frame_key(frame, roots);
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-        if keys.len() == TOP_FRAMES {
-            break;
+        let known = seen.iter().position(|(known, _)| *known == key);
+        match known {
+            Some(at) => seen[at].1 = true,
+            None if seen.len() < LOOKED_AT => seen.push((key, false)),
+            None => {}
         }
     }
-    keys
+    for cycle in seen.chunk_by_mut(|a, b| a.1 == b.1).filter(|run| run[0].1) {
+        cycle.sort();
+    }
+    seen.truncate(TOP_FRAMES);
+    seen.into_iter().map(|(key, _)| key).collect()
 }
 
 fn frame_key(frame: &Frame, roots: &[&str]) -> FrameKey {

@@ -148,6 +148,35 @@ fn recursion_is_collapsed() {
 }
 
 #[test]
+fn which_of_two_mutually_recursive_functions_was_innermost_does_not_matter() {
+    let recursive = |depth: usize| {
+        let mut frames = vec![frame("/r/a.py", 1, "main", true)];
+        for n in 0..depth {
+            frames.push(frame("/r/a.py", 5, ["odd", "even"][n % 2], true));
+        }
+        let exception = exception("RecursionError", "deep", frames);
+        FailureIdentity::from_exception(&exception, Location::Process, None, &["/r"])
+    };
+    assert_eq!(recursive(40), recursive(41));
+    assert_eq!(recursive(40).frames.len(), 3);
+}
+
+#[test]
+fn a_key_is_no_part_of_the_group_where_frames_tell_the_place() {
+    let missing = |key: &str, frames| {
+        let exception = exception("KeyError", key, frames);
+        FailureIdentity::from_exception(&exception, Location::Process, None, &["/r"])
+    };
+    let placed = |key| missing(key, vec![frame("/r/a.py", 1, "price", true)]);
+    assert_eq!(placed("'ada'").fingerprint(), placed("'bela'").fingerprint());
+    assert_ne!(placed("'ada'"), placed("'bela'"), "still two failures");
+    assert_ne!(
+        missing("'ada'", vec![]).fingerprint(),
+        missing("'bela'", vec![]).fingerprint()
+    );
+}
+
+#[test]
 fn files_are_compared_inside_the_repository() {
     assert_eq!(repository_path("/srv/r1/app/x.py", &["/srv", "/srv/r1/"]), "app/x.py");
     assert_eq!(repository_path("./app/x.py", &[]), "app/x.py");

@@ -18,6 +18,7 @@ mod run;
 mod site;
 mod status;
 mod switch;
+mod templates;
 mod tool;
 mod wait;
 
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
+            Verb::Templates(options) => templates::templates(dir, &options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

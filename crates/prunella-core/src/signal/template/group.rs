@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) slots: u128,
     /// The variables that came from an earlier merge.
     pub(super) merged: u128,
+    /// The positions whose word names something, by the words around it ([`super::syntax`]).
+    pub(super) names: u128,
     /// Lines seen.
     pub(super) lines: u64,
 }
@@ -67,6 +69,8 @@ impl Vocabulary {
 const MANY: usize = 8;
 /// This many, if new ones still appear.
 const SOME: usize = 4;
+/// In so many lines, one word that was seen once says little about words to come (Good–Turing: a chance of 1 in so many).
+const UNLIKELY: u64 = 24;
 /// So many constant words hold a template together by themselves.
 const STRONG: usize = 3;
 
@@ -78,6 +82,10 @@ struct Column {
     /// Rows where it is a variable.
     variable: usize,
     merged: bool,
+    /// The words around it say that it is a name, in every row.
+    named: bool,
+    /// It stands after `key=`.
+    keyed: bool,
 }
 
 impl Column {
@@ -100,6 +108,8 @@ impl Column {
             words,
             variable,
             merged,
+            keyed: at > 0 && rows[set[0]].symbols[at - 1] == delimiter(b'='),
+            named: set.iter().all(|&r| (rows[r].names | rows[r].merged) >> at & 1 == 1),
         }
     }
 
@@ -115,6 +125,9 @@ impl Column {
     fn is_open(&self, constant: usize, alone: bool, settled: bool) -> bool {
         let values = self.words.len();
         let numbered = self.words.iter().filter(|w| w.0 & NUMBERED != 0).count();
+        if self.named && values >= 2 {
+            return true;
+        }
         // Words with numbers (`node3`) are half variables themselves.
         if self.variable > 0 && (self.merged || numbered == values || values >= 2) {
             return true;
@@ -124,7 +137,9 @@ impl Column {
         }
         let lines: u64 = self.words.iter().map(|w| w.2).sum();
         let rare = self.words.iter().filter(|w| w.2 == 1).count();
-        values >= MANY || alone && values >= SOME && rare > 0 && (settled || lines >= 3 * values as u64)
+        // A single new word among many lines is a state that is seldom reached rather than the first of many values.
+        let unseen = rare > 1 || rare == 1 && (self.keyed || lines <= UNLIKELY);
+        values >= MANY || alone && values >= SOME && unseen && (settled || lines >= 3 * values as u64)
     }
 }
 
@@ -200,9 +215,9 @@ fn one_template(
     let mut own = Vec::new();
     for column in &varying {
         // With a second variable, a word in most of the rows is a constant of a part of them.
-        let dominated = varying.len() > 1 && column.words.first().is_some_and(|w| w.1 * 2 > set.len());
+        let dominated = varying.len() > 1 && !column.named && column.words.first().is_some_and(|w| w.1 * 2 > set.len());
         // One word is little to hold a template together.
-        let weak = constant == 1 && column.words.len() < MANY && column.variable == 0;
+        let weak = constant == 1 && !column.named && column.words.len() < MANY && column.variable == 0;
         let is_open = !is_key(&rows[set[0]], column.at)
             && column.is_open(constant, varying.len() == 1, settled)
             && !dominated

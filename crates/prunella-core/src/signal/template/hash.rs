@@ -8,7 +8,7 @@ const L: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// Mixes a value into a hash: the folded 128-bit product (the step of wyhash).
 #[inline]
-pub(super) fn mix(hash: u64, value: u64) -> u64 {
+pub(crate) fn mix(hash: u64, value: u64) -> u64 {
     let wide = u128::from(hash ^ K) * u128::from(value ^ L);
     (wide as u64) ^ ((wide >> 64) as u64)
 }
@@ -16,7 +16,7 @@ pub(super) fn mix(hash: u64, value: u64) -> u64 {
 /// The hash of some bytes, of 63 bits and never a small number: it does not look like the symbol of a variable or a
 /// delimiter, and one bit is left to tell two kinds of words apart.
 #[inline]
-pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
+pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = bytes.len() as u64;
     let mut chunks = bytes.chunks_exact(8);
     for chunk in &mut chunks {
@@ -29,7 +29,7 @@ pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
 
 /// A hasher for keys that are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Identity(u64);
+pub(crate) struct Identity(u64);
 
 impl Hasher for Identity {
     fn finish(&self) -> u64 {
@@ -46,4 +46,4 @@ impl Hasher for Identity {
 }
 
 /// A map from hashes.
-pub(super) type HashIndex<V> = std::collections::HashMap<u64, V, BuildHasherDefault<Identity>>;
+pub(crate) type HashIndex<V> = std::collections::HashMap<u64, V, BuildHasherDefault<Identity>>;

@@ -214,6 +214,7 @@ fn row(entry: &Entry) -> Row {
             .collect(),
         slots: bits(|k| k != Kind::Delim),
         merged: entry.merged,
+        names: super::syntax::names(&entry.pieces, &entry.examples[0]),
         lines: entry.lines,
     }
 }

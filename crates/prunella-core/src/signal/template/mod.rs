@@ -16,12 +16,15 @@
 //! [`Limits`] for what happens at each.
 
 mod group;
-mod hash;
+pub(crate) mod hash;
+#[cfg(test)]
+mod kinds_tests;
 mod learn;
 mod render;
 mod shape;
 mod state;
 mod store;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -45,7 +48,13 @@ impl TemplateId {
     /// Lines that no template could be kept for.
     pub const OVERFLOW: Self = Self(0);
 
-    /// Its number.
+    /// The template of a number that was got from [`Self::get`].
+    #[must_use]
+    pub(crate) fn of(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number. Later templates have greater ones.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -204,6 +213,42 @@ impl Templates {
             .collect();
         all.sort_by_key(|t| (std::cmp::Reverse(t.lines()), t.id()));
         all
+    }
+
+    /// The template that was made last.
+    #[must_use]
+    pub fn newest(&self) -> TemplateId {
+        TemplateId(self.last_id)
+    }
+
+    /// The numbers of all templates that are there and no part of others.
+    #[must_use]
+    pub(crate) fn known(&self) -> std::collections::HashSet<u32> {
+        self.store.entries().map(|(_, e)| e.template).collect()
+    }
+
+    /// An older template of the same layout that differs in one word at most, of at least four.
+    #[must_use]
+    pub fn kin(&self, id: TemplateId) -> Option<TemplateId> {
+        let id = self.resolve(id).0;
+        let (_, own) = self.store.entries().find(|(_, e)| e.template == id)?;
+        let words = own.pieces.iter().enumerate();
+        if words.filter(|(i, p)| p.is_slot() && own.wild >> i & 1 == 0).count() < 4 {
+            return None;
+        }
+        let differs = |other: &Entry| {
+            let pairs = own.pieces.iter().zip(&other.pieces).enumerate();
+            pairs
+                .filter(|(i, (a, b))| (own.wild | other.wild) >> i & 1 == 0 && a.symbol != b.symbol)
+                .map(|(_, (a, b))| if a.is_slot() && b.is_slot() { 1 } else { 2 })
+                .sum::<usize>()
+        };
+        let older = self
+            .store
+            .entries()
+            .map(|(_, e)| e)
+            .filter(|e| e.template < id && e.pieces.len() == own.pieces.len());
+        older.filter(|e| differs(e) <= 1).map(|e| TemplateId(e.template)).max()
     }
 
     /// One template; also by the identifier of one that became part of it. `None` if it was forgotten.

@@ -1,12 +1,14 @@
 //! Templates for people and for searching: `Failed password for <*> from <*> port <*> ssh2`.
 
 use super::TemplateId;
-use super::shape::{Class, class, is_unit};
+use super::shape::{Class, class, is_date_word, is_unit};
 use super::store::Entry;
 use super::token::{Kind, Piece};
 
 /// What stands for a variable.
 const WILDCARD: &str = "<*>";
+/// So many values written together are one: a MAC address, a time, a record.
+const TOGETHER: usize = 3;
 
 /// A template, as seen.
 #[derive(Clone, Debug)]
@@ -50,6 +52,19 @@ impl<'a> Template<'a> {
     pub fn literal_pattern(&self) -> Vec<&'a str> {
         let pieces = self.literals().into_iter().map(str::trim);
         pieces.filter(|p| !p.is_empty()).collect()
+    }
+
+    /// The values of its variables in its first example, from left to right. Hostile input.
+    #[must_use]
+    pub fn example_values(&self) -> Vec<&'a str> {
+        let Some(entry) = self.entries.first() else {
+            return Vec::new();
+        };
+        let places = spans(entry).into_iter();
+        places
+            .filter_map(|(start, end)| entry.examples[0].get(start..end))
+            .filter(|v| !v.is_empty())
+            .collect()
     }
 
     /// The text before, between and after the variables.
@@ -142,8 +157,35 @@ fn is_separator(byte: u8) -> bool {
     class(byte) == Class::Space || matches!(byte, b',' | b':' | b'|' | b';' | b'#' | b'=')
 }
 
-/// The elements of a list. A path or a URL is one element.
+/// The elements of a list. A path, a URL, a date and what is written together of three and more are one element; of two
+/// they are a value and its port.
 fn elements(text: &str) -> Vec<(usize, usize)> {
+    let all = separated(text);
+    let is_date = |&(from, to): &(usize, usize)| is_date_word(&text.as_bytes()[from..to]);
+    if all.len() > 1 && all.iter().any(is_date) {
+        return vec![(0, text.len())];
+    }
+    let mut joined: Vec<(usize, usize)> = Vec::new();
+    let mut at = 0;
+    while at < all.len() {
+        let spaced = |pair: &[(usize, usize)]| {
+            text.as_bytes()[pair[0].1..pair[1].0]
+                .iter()
+                .any(|&b| class(b) == Class::Space)
+        };
+        let run = 1 + all[at..].windows(2).take_while(|pair| !spaced(pair)).count();
+        if run >= TOGETHER {
+            joined.push((all[at].0, all[at + run - 1].1));
+        } else {
+            joined.extend(&all[at..at + run]);
+        }
+        at += run;
+    }
+    joined
+}
+
+/// What is between separators. A path or a URL is one element.
+fn separated(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     if text.contains("://") || text.get(1..3).is_some_and(|s| s == ":\\") {
         return vec![(0, text.len())];

@@ -151,17 +151,22 @@ fn is_path(atom: &[u8]) -> bool {
     rooted && atom.len() > 1
 }
 
+/// A MAC or IPv6 address, with its zone or prefix length; a PCI address (`0000:0a:00.1`).
 fn is_hex_groups(atom: &[u8]) -> bool {
-    let mut groups = 0;
-    let mut digits = false;
-    for group in atom.split(|&b| b == b':') {
+    let end = atom
+        .iter()
+        .position(|b| matches!(b, b'%' | b'/' | b'.'))
+        .unwrap_or(atom.len());
+    let (mut groups, mut digits, mut even) = (0, false, true);
+    for group in atom[..end].split(|&b| b == b':') {
         if group.len() > 4 || !group.iter().all(u8::is_ascii_hexdigit) {
             return false;
         }
         digits |= group.iter().any(u8::is_ascii_digit);
+        even &= matches!(group.len(), 2 | 4);
         groups += 1;
     }
-    groups > 3 && digits
+    digits && (groups > 3 || groups == 3 && even)
 }
 
 fn is_host_port(atom: &[u8]) -> bool {
@@ -289,7 +294,7 @@ pub(super) fn is_unit(atom: &[u8]) -> bool {
 }
 
 /// An English name of a day or a month, short or whole, as RFC 5322, `ctime` and `date` write them.
-fn is_date_word(atom: &[u8]) -> bool {
+pub(super) fn is_date_word(atom: &[u8]) -> bool {
     const NAMES: [&[u8]; 19] = [
         b"monday",
         b"tuesday",
@@ -325,4 +330,9 @@ fn date_follows(rest: &[u8]) -> bool {
     let next = &rest[skip..];
     let word = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
     skip > 0 && (next.first().is_some_and(u8::is_ascii_digit) || is_date_word(&next[..word]))
+}
+
+/// Whether a word is in capitals: a state or a constant (`RUNNING`, `NEW_ORDER`).
+pub(super) fn is_capital(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b == b'-')
 }
