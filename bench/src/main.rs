@@ -6,9 +6,11 @@
 
 mod data;
 mod exec;
+mod false_alarms;
 mod gateway;
 mod log_grouping;
 mod nab;
+mod random;
 mod report;
 mod root_cause_bench;
 
@@ -25,7 +27,13 @@ struct Suite {
 }
 
 /// Every suite, one line each.
-static SUITES: &[Suite] = &[gateway::SUITE, log_grouping::SUITE, nab::SUITE, root_cause_bench::SUITE];
+static SUITES: &[Suite] = &[
+    false_alarms::SUITE,
+    gateway::SUITE,
+    log_grouping::SUITE,
+    nab::SUITE,
+    root_cause_bench::SUITE,
+];
 
 /// What a suite is told.
 struct Options {

@@ -2,9 +2,9 @@
 
 use super::cells::{Cell, NONE, NoRoom};
 use super::group::Group;
-use super::key::{mix, of_bytes};
 use super::nature::{Kind, Nature, counts_failures};
 use super::{Metrics, Service, say};
+use crate::detect::key::{mix, of_bytes};
 use crate::detect::text::quote;
 use crate::signal::telemetry::{Origin, PointView};
 

@@ -224,8 +224,8 @@ fn place(index: &mut [u64], key: u64, at: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::mix;
     use super::*;
+    use crate::detect::key::mix;
 
     fn cell(key: u64) -> Cell {
         Cell::new(key, 0, NONE, false)

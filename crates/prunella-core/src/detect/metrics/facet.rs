@@ -46,6 +46,8 @@ pub(super) struct Claim {
     pub(super) rarity: f64,
     /// The look in which it was made.
     pub(super) look: u32,
+    /// Whether it was told.
+    pub(super) told: bool,
 }
 
 /// What a look at one facet showed.
@@ -64,6 +66,9 @@ const WEIGHT: f64 = 1.0 / 256.0;
 pub(super) const REMEMBERED: u32 = 15;
 /// Usual errors beyond which a deviation may be material.
 const FAR: f64 = 4.0;
+/// Rarity of a look that is odd, and odd looks in a row that a claim needs to be told, unless it is rare enough to page.
+const ODD: f64 = 1.5;
+const TOLD_AFTER: u32 = 3;
 /// Looks after which the usual error is known.
 const KNOWN: u32 = 120;
 
@@ -78,6 +83,8 @@ pub(super) struct Facet {
     /// Looks in a row with a material deviation.
     pub(super) lasting: u32,
     lapses: u8,
+    /// Odd looks in a row.
+    odd: u32,
     pub(super) claim: Option<Claim>,
     pub(super) seen: Seen,
     smallest_p: (f64, u32),
@@ -102,6 +109,7 @@ impl Facet {
             usual_error: 0.0,
             lasting: 0,
             lapses: 0,
+            odd: 0,
             claim: None,
             seen: Seen {
                 value: 0.0,
@@ -112,7 +120,7 @@ impl Facet {
         }
     }
 
-    /// Takes a value; a new claim is returned, and remembered. `amount` is how many events stand behind the value.
+    /// Takes a value; a claim that is worth telling is returned once. `amount` is how many events stand behind the value.
     pub(super) fn look(&mut self, at_ms: i64, look: u32, value: f64, nature: Nature, amount: f64) -> Option<Claim> {
         let verdict = self.detector.observe(at_ms, value)?;
         self.looks = self.looks.saturating_add(1);
@@ -128,10 +136,26 @@ impl Facet {
             alarm,
             rarity: verdict.rarity,
             look,
+            told: false,
         });
+        self.odd = if verdict.rarity >= ODD {
+            self.odd.saturating_add(1)
+        } else {
+            0
+        };
         self.forget(look, claim);
         self.learn(value - verdict.expected);
-        claim
+        self.tell()
+    }
+
+    fn tell(&mut self) -> Option<Claim> {
+        let lasts = self.odd >= TOLD_AFTER || self.lasting >= TOLD_AFTER;
+        let claim = self.claim.as_mut().filter(|claim| !claim.told)?;
+        if claim.alarm.severity == Severity::Odd && !lasts {
+            return None;
+        }
+        claim.told = true;
+        Some(*claim)
     }
 
     fn remember(&mut self, look: u32, p: f64) {
@@ -149,7 +173,10 @@ impl Facet {
         if let Some(new) = new
             && self.claim.is_none_or(|old| new.alarm.severity >= old.alarm.severity)
         {
-            self.claim = Some(new);
+            let again = self
+                .claim
+                .is_some_and(|old| old.told && old.alarm.severity == new.alarm.severity);
+            self.claim = Some(Claim { told: again, ..new });
         }
     }
 
@@ -198,6 +225,12 @@ impl Facet {
     pub(super) fn is_surge(&self, nature: Nature) -> bool {
         let Seen { value, expected, .. } = self.seen;
         nature == Nature::Traffic && self.measure == Measure::Rate && value >= 1.3 * expected
+    }
+
+    /// What was claimed is over: a relapse is told at once.
+    pub(super) fn rearm(&mut self) {
+        self.detector.rearm();
+        self.claim = None;
     }
 
     pub(super) fn save(&self) -> Saved {

@@ -1,7 +1,7 @@
 //! What of all that is odd is worth waking somebody.
 //!
 //! *Method*: a service with a hundred metrics has something odd every day. It pages for one of these reasons:
-//! - **failures**: a good share of requests fails, whatever else;
+//! - **failures**: a good share of requests fails, or fewer for longer, whatever else;
 //! - **traffic**: hardly any of the requests that usually come at this hour;
 //! - **golden**: errors, latency or traffic are materially worse for three looks in a row, the detector calls it rare,
 //!   and another metric is odd too; or it calls it odd, and two others are;
@@ -29,8 +29,15 @@ use crate::detect::{Anomaly, AnomalyKind, Score, Severity};
 
 /// Looks in a row that a deviation must last.
 const LASTING: u32 = 3;
-/// A share of failures that pages by itself, above what is expected.
+/// A share of failures that pages by itself, above what is expected; and how long a smaller one must last, if it is rare
+/// or only material.
 const MANY_FAILURES: f64 = 0.05;
+const RARE_FAILURES: u32 = 6;
+const ANY_FAILURES: u32 = 15;
+/// A latency that pages by itself if it lasts, and one that a surge of traffic does not explain; times what is expected.
+const SLOW: f64 = 2.0;
+const SLOW_LASTING: u32 = 10;
+const SLOW_IN_SURGE: f64 = 2.5;
 /// Looks (a day; eight days) before a facet may speak for users, by how it depends on the hour and the week.
 const DAY: u32 = 1_440;
 const WEEK: u32 = 8 * DAY;
@@ -57,7 +64,14 @@ struct Reason {
 }
 
 /// Judges one service at this look.
-pub(super) fn judge(service: &mut Service, groups: &mut [Group], look: u32, now_ms: i64, out: &mut Vec<Anomaly>) {
+pub(super) fn judge(
+    index: u32,
+    service: &mut Service,
+    groups: &mut [Group],
+    look: u32,
+    now_ms: i64,
+    out: &mut Vec<Anomaly>,
+) {
     let mut sides = Vec::new();
     for &at in &service.families {
         sides.extend(
@@ -78,6 +92,13 @@ pub(super) fn judge(service: &mut Service, groups: &mut [Group], look: u32, now_
         .collect();
     let reason = reason(service, &points, look);
     let calm = service.paged.is_none_or(|paged| look.saturating_sub(paged) > CALM);
+    if reason.is_none() && service.paged.is_some_and(|paged| look == paged + CALM) {
+        // The event is over: what comes next is another one, as large as it may be.
+        for group in groups.iter_mut().filter(|group| group.service == index) {
+            group.facets.iter_mut().for_each(Facet::rearm);
+        }
+        return;
+    }
     if let Some(reason) = reason {
         service.paged = Some(look);
         if calm {
@@ -124,7 +145,9 @@ fn reason(service: &Service, points: &[Point<'_>], look: u32) -> Option<Reason> 
 fn failures(points: &[Point<'_>]) -> Option<Reason> {
     let many = |(_, facet): &&Point<'_>| {
         let seen = facet.seen;
-        facet.measure == Measure::Failures && facet.lasting >= LASTING && seen.value - seen.expected >= MANY_FAILURES
+        let by_share = facet.lasting >= LASTING && seen.value - seen.expected >= MANY_FAILURES;
+        let rare = facet.lasting >= RARE_FAILURES && facet.claimed() == Some(Severity::Page);
+        facet.measure == Measure::Failures && (by_share || rare || facet.lasting >= ANY_FAILURES)
     };
     let (group, facet) = points.iter().find(many)?;
     let share = percent(facet.seen.value);
@@ -180,6 +203,7 @@ fn deploy(service: &Service, points: &[Point<'_>], look: u32) -> Option<Reason> 
 }
 
 fn golden(points: &[Point<'_>]) -> Option<Reason> {
+    let surge = points.iter().any(|(group, facet)| facet.is_surge(group.nature));
     let claiming: BTreeSet<u64> = points
         .iter()
         .filter(|(_, f)| f.claim.is_some())
@@ -193,7 +217,11 @@ fn golden(points: &[Point<'_>]) -> Option<Reason> {
             Some(Severity::Odd) => others >= 2,
             None => false,
         };
-        hurts(point) && enough
+        let times = facet.seen.value / facet.seen.expected;
+        let slow = group.nature == Nature::Latency && facet.measure != Measure::Rate;
+        let explained = surge && slow && times < SLOW_IN_SURGE;
+        let alone = !surge && slow && times >= SLOW && facet.lasting >= SLOW_LASTING && facet.claim.is_some();
+        hurts(point) && (enough && !explained || alone)
     };
     let (group, facet) = points.iter().find(pages)?;
     let kind = match (group.nature, facet.measure) {

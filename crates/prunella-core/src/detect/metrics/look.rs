@@ -19,6 +19,8 @@ const OUTLIER_PAUSE: u32 = 360;
 /// Looks before a group's silence means anything, and the least silence that is told.
 const KNOWN: u32 = 120;
 const SILENT: u32 = 5;
+/// Looks of silence of all of a service's metrics that are a page: what collects them may be upgraded in the meantime.
+const ALL_SILENT: u32 = 15;
 /// Looks (a day) before a service's silence is worth a page.
 const SETTLED: u32 = 1_440;
 
@@ -31,8 +33,8 @@ impl Metrics {
         self.lost.claims += (claims.len() - room) as u64;
         out.extend(claims.into_iter().take(room));
         self.find_silent(now_ms, out);
-        for index in 0..self.services.len() {
-            judge::judge(&mut self.services[index], &mut self.groups, self.look, now_ms, out);
+        for (index, service) in (0..).zip(&mut self.services) {
+            judge::judge(index, service, &mut self.groups, self.look, now_ms, out);
         }
     }
 
@@ -174,7 +176,10 @@ impl Metrics {
             let families = || service.families.iter().map(|&at| &self.groups[at as usize]);
             let known = families().filter(|group| group.looks >= KNOWN);
             let speaks = families().any(|group| group.live.series > 0);
-            let told = known.clone().count() > 0 && known.clone().all(|group| group.silence.told);
+            let told = known.clone().count() > 0
+                && known
+                    .clone()
+                    .all(|group| group.silence.told && group.silence.looks >= ALL_SILENT);
             if speaks {
                 service.silent = false;
             }
@@ -207,7 +212,8 @@ impl Metrics {
     fn tell_stopped(&self, at: usize, now_ms: i64, out: &mut Vec<Anomaly>) {
         let group = &self.groups[at];
         let service = &self.services[group.service as usize];
-        if service.silent {
+        let families = || service.families.iter().map(|&at| &self.groups[at as usize]);
+        if families().all(|family| family.live.series == 0) {
             return;
         }
         let expected = group.facets.first().map_or(0.0, |facet| 60.0 * facet.seen.expected);

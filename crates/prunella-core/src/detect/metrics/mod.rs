@@ -24,7 +24,7 @@ mod cells;
 mod facet;
 mod group;
 mod judge;
-mod key;
+
 mod look;
 mod nature;
 mod reading;
@@ -44,7 +44,7 @@ use self::cells::{Cells, NONE};
 use self::group::Group;
 use self::nature::Kind;
 use self::reading::{Nothing, Reading, read};
-use super::{Analyzer, Anomaly, Overflow, SnapshotError};
+use super::{Analyzer, Anomaly, Overflow, SnapshotError, key};
 use crate::id::{ReleaseId, ServiceName};
 use crate::signal::telemetry::{Origin, PointValue, PointView};
 

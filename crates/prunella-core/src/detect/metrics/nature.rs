@@ -7,6 +7,7 @@
 //! *Source*: the four golden signals of Beyer et al., "Site Reliability Engineering", ch. 6; OpenTelemetry semantic
 //! conventions for HTTP, RPC and messaging metrics (`http.response.status_code`, `rpc.grpc.status_code`, `error.type`).
 
+use crate::detect::words::words;
 use crate::signal::telemetry::{Attributes, PointValue, PointView, Value};
 
 /// What a metric is about.
@@ -153,25 +154,6 @@ const INTERNAL: &[&str] = &[
     "otel",
     "compile",
 ];
-
-/// The words of a name, in lower case; at most sixteen.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = vec![String::new()];
-    let mut lower_before = false;
-    for c in name.chars().take(200) {
-        let cut = !c.is_ascii_alphanumeric();
-        if cut || (c.is_ascii_uppercase() && lower_before) {
-            words.push(String::new());
-        }
-        if !cut {
-            words.last_mut().expect("never empty").push(c.to_ascii_lowercase());
-        }
-        lower_before = c.is_ascii_lowercase() || c.is_ascii_digit();
-    }
-    words.retain(|word| !word.is_empty());
-    words.truncate(16);
-    words
-}
 
 impl Nature {
     /// Of a metric, by its first point.
