@@ -3,8 +3,9 @@
 use crate::report::BenchError;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A child process that is ended when dropped.
 pub(crate) struct Process {
@@ -62,6 +63,30 @@ pub(crate) fn output_on(cpu: usize, program: &Path, args: &[&str]) -> Result<Str
         return Err(BenchError::Unexpected(format!("{program} failed: {stderr}")));
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Runs `program` in a directory with further variables, gives it this input and returns what came.
+pub(crate) fn in_directory(
+    program: &Path,
+    args: &[&str],
+    dir: &Path,
+    env: &[(String, String)],
+    input: &[u8],
+) -> Result<Output, BenchError> {
+    let what = || format!("cannot run {}", program.display());
+    let mut child = command(program, args)
+        .current_dir(dir)
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(BenchError::io(what()))?;
+    // What is written is small: it fits into the pipe or is read at once. One that does not read it has its reasons.
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input);
+    }
+    child.wait_with_output().map_err(BenchError::io(what()))
 }
 
 impl Process {

@@ -11,6 +11,7 @@ mod gateway;
 mod log_grouping;
 mod nab;
 mod random;
+mod regressions;
 mod report;
 mod root_cause_bench;
 
@@ -32,6 +33,7 @@ static SUITES: &[Suite] = &[
     gateway::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    regressions::SUITE,
     root_cause_bench::SUITE,
 ];
 

@@ -13,6 +13,7 @@ pub mod languages;
 pub mod lexical;
 pub mod paths;
 pub mod project;
+pub mod runner;
 pub mod stacktrace;
 pub mod testreport;
 

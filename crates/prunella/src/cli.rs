@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Span;
+use crate::heal::budget::Budget;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -94,6 +95,20 @@ pub enum Verb {
     Pause,
     /// Turn the kill switch off
     Resume,
+    /// Heal a failing command: find the commit that broke it and prove a patch
+    ///
+    /// Works in any git repository, without prunella.toml and without a running service. The command runs in the sandbox,
+    /// on the work tree as it is and on older commits. The work tree, the index and the branches stay as they are unless
+    /// --branch or --commit is given.
+    ///
+    /// Exits with 0 if a patch was proven, with 1 if not: then the page says how far it got.
+    #[command(after_help = "Example: prunella heal --patch fix.diff -- python -m pytest tests/test_cart.py")]
+    Heal(Heal),
+    /// Find the commit and the hunks that broke a failing command
+    ///
+    /// As `heal`, without making a patch. Exits with 0 if the cause is proven, otherwise with 1.
+    #[command(after_help = "Example: prunella diagnose -- npm test")]
+    Diagnose(Diagnose),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -157,6 +172,51 @@ pub struct Incidents {
 pub struct Explain {
     /// The incident; any unambiguous beginning will do
     pub id: String,
+}
+
+/// What `heal` and `diagnose` share.
+#[derive(Clone, Debug, Args)]
+pub struct Failing {
+    /// What it may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `heal`
+#[derive(Clone, Debug, Args)]
+pub struct Heal {
+    /// The command and its limits.
+    #[command(flatten)]
+    pub failing: Failing,
+    /// Try only this strategy
+    #[arg(long, value_name = "NAME")]
+    pub strategy: Option<String>,
+    /// Write the proven patch to this file, as a unified diff for `git apply`
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// Make a branch with the patch as a commit on top of HEAD
+    #[arg(long, value_name = "NAME", conflicts_with = "commit")]
+    pub branch: Option<String>,
+    /// Commit the patch to the branch that is checked out
+    #[arg(long)]
+    pub commit: bool,
+    /// Find and prove the patch, and write nothing
+    #[arg(long, conflicts_with_all = ["patch", "branch", "commit"])]
+    pub dry_run: bool,
+}
+
+/// `diagnose`
+#[derive(Clone, Debug, Args)]
+pub struct Diagnose {
+    /// The command and its limits.
+    #[command(flatten)]
+    pub failing: Failing,
 }
 
 /// `demo`

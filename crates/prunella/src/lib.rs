@@ -15,6 +15,7 @@ pub mod deps;
 pub mod diffs;
 pub mod experiment;
 pub mod git;
+pub mod heal;
 pub mod home;
 pub mod journal;
 pub mod render;

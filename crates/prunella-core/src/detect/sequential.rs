@@ -212,6 +212,23 @@ pub fn ln_e_above(new: Counts, limit: f64) -> f64 {
     new.ln_mixture(NEW_PRIOR) - new.ln_likelihood(new.share().min(limit))
 }
 
+/// The upper end of a one-sided confidence sequence for a share: at no time ever is the true share above it, but for a
+/// probability of `alpha`. No excess over any baseline can be greater. 1 while nothing is known.
+#[must_use]
+pub fn share_upper_bound(counts: Counts, alpha: f64) -> f64 {
+    let threshold = counts.ln_mixture(NEW_PRIOR) + alpha.ln();
+    let (mut low, mut high) = (counts.share(), 1.0);
+    for _ in 0..STEPS {
+        let middle = 0.5 * (low + high);
+        if counts.ln_likelihood(middle) <= threshold {
+            high = middle
+        } else {
+            low = middle
+        }
+    }
+    high
+}
+
 /// The upper end of a one-sided confidence sequence for the excess p₁ − p₀: at no time ever is the true excess above it,
 /// but for a probability of `alpha`. 1 while nothing is known.
 #[must_use]
@@ -414,6 +431,23 @@ mod tests {
         let e = |most| ln_e_worse(Counts::new(50, 0), Counts::new(2_000, 500), margin(most)).exp();
         assert!(e(1.0) < 200.0, "a ratio alone leaves it open: {}", e(1.0));
         assert!(e(0.05) > 600.0, "{}", e(0.05));
+    }
+
+    #[test]
+    fn the_bound_of_a_share_covers_and_shrinks() {
+        let mut rng = Prng::new(22);
+        let (p, mut missed) = (0.03, 0);
+        for _ in 0..200 {
+            let mut seen = Counts::default();
+            missed += u32::from((0..200).any(|_| {
+                seen = seen.plus(Counts::new(10, rng.binomial(10, p)));
+                share_upper_bound(seen, 0.05) < p
+            }));
+            assert!(share_upper_bound(seen, 0.05) < 0.06);
+        }
+        assert!(missed <= 16, "{missed} of 200");
+        assert!(share_upper_bound(Counts::default(), 0.05) >= 1.0);
+        assert!(share_upper_bound(Counts::new(150, 0), 0.02) < 0.05);
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub(super) fn loopback_up() -> io::Result<()> {
     )?;
     // SAFETY: ifreq is plain integers and characters, for which zero is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[0] = b'l'.cast_signed();
-    request.ifr_name[1] = b'o'.cast_signed();
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).map_err(io::Error::other)?;
     // SAFETY: SIOCSIFFLAGS reads an ifreq with the flags set; it lives across the call.
     check(libc::c_long::from(unsafe {

@@ -286,8 +286,16 @@ fn set_user_id(_: &str) -> Result<String, String> {
 fn make_device() -> Result<String, String> {
     let device = libc::makedev(1, 1);
     call(
-        libc::SYS_mknod,
-        [text(c"/tmp/mem"), u64::from(libc::S_IFCHR | 0o666), device, 0, 0, 0],
+        // Arm has no `mknod`.
+        libc::SYS_mknodat,
+        [
+            i64::from(libc::AT_FDCWD).cast_unsigned(),
+            text(c"/tmp/mem"),
+            u64::from(libc::S_IFCHR | 0o666),
+            device,
+            0,
+            0,
+        ],
     )
 }
 

@@ -5,6 +5,7 @@ mod demo;
 mod deploy;
 mod doctor;
 mod explain;
+mod heal;
 pub mod hidden;
 mod incidents;
 mod init;
@@ -63,6 +64,8 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
+            Verb::Heal(options) => heal::heal(dir, &options, ui)?,
+            Verb::Diagnose(options) => heal::diagnose(dir, &options.failing, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

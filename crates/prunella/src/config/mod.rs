@@ -65,6 +65,16 @@ pub fn passed_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The whole environment of this process, for commands that a person gives by hand and that have to run as they do in
+/// the shell. Variables that are not text are left out.
+#[must_use]
+pub fn whole_environment() -> BTreeMap<String, String> {
+    // `vars` would panic on what is not text.
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// The whole of `prunella.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -44,6 +44,8 @@ use traffic::Traffic;
 
 /// How often the daemon looks at everything although nothing woke it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often what was learned is saved, ms.
+const SAVE_EVERY_MS: u64 = 30_000;
 /// Signals that are looked at before the planners are asked again.
 const SIGNALS_AT_ONCE: usize = 512;
 /// How long the daemon waits after the ledger could not be written before it tries again.
@@ -84,6 +86,8 @@ struct Daemon {
     worse: Option<(ReleaseId, Comparison)>,
     recent: Recent,
     unrecorded: VecDeque<Anomaly>,
+    /// When what was learned was last saved, ms since the epoch.
+    saved_at_ms: i64,
     effects: JoinSet<Done>,
     in_flight: BTreeSet<String>,
     signals: mpsc::Sender<Signal>,
@@ -209,6 +213,7 @@ impl Daemon {
         self.tend_processes();
         self.route().await;
         self.stop_what_is_over();
+        self.save_now_and_then();
         Ok(())
     }
 
@@ -239,13 +244,47 @@ impl Daemon {
         }
     }
 
-    /// Saves what the detectors have learned, so that a restart does not make them forget the baseline.
-    fn save(&self) {
-        let Ok(snapshot) = self.detectors.snapshot() else {
+    /// Saves what was learned and forgets what is over, so that a kill costs half a minute of it at most.
+    fn save_now_and_then(&mut self) {
+        let now = clock::now_ms();
+        if now.abs_diff(self.saved_at_ms) < SAVE_EVERY_MS {
             return;
-        };
-        if let Ok(text) = serde_json::to_vec(&(snapshot, &self.histories)) {
-            let _ = crate::store::write_durably(&self.home.dir().join("detectors.json"), &text);
+        }
+        self.saved_at_ms = now;
+        self.forget_what_is_over();
+        if let Some(text) = self.learned() {
+            let path = self.learned_path();
+            tokio::task::spawn_blocking(move || crate::store::write_durably(&path, &text));
+        }
+    }
+
+    /// What is only known of releases that have ended and that no open incident is about.
+    fn forget_what_is_over(&mut self) {
+        let world = self.journal.world();
+        let of_incidents: BTreeSet<&ReleaseId> = world.open_incidents().map(|i| &i.failing.release).collect();
+        let releases = &world.service.releases;
+        let lives =
+            |id: &ReleaseId| of_incidents.contains(id) || releases.get(id).is_some_and(|release| release.is_live());
+        self.histories.retain(|id, _| lives(id));
+        self.recent.exits.retain(|id, _| lives(id));
+        self.recent.restarts.retain(|id, _| lives(id));
+        self.recent.requests.retain(|id, _| lives(id));
+    }
+
+    fn learned_path(&self) -> std::path::PathBuf {
+        self.home.dir().join("detectors.json")
+    }
+
+    /// What the detectors have learned.
+    fn learned(&self) -> Option<Vec<u8>> {
+        let snapshot = self.detectors.snapshot().ok()?;
+        serde_json::to_vec(&(snapshot, &self.histories)).ok()
+    }
+
+    /// Saves what was learned, so that a restart does not make the detectors forget the baseline.
+    fn save(&self) {
+        if let Some(text) = self.learned() {
+            let _ = crate::store::write_durably(&self.learned_path(), &text);
         }
     }
 }

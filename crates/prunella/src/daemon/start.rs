@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::observe::Recent;
 use super::traffic::Traffic;
 use super::{Daemon, Reporter, RunOptions};
+use crate::clock;
 use crate::config::{self, Command, Config, ConfigError};
 use crate::git::Repo;
 use crate::home::Home;
@@ -45,6 +46,7 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
         detectors: Detectors::new(service),
         grouper: Grouper::new(GroupConfig::default()),
         histories: BTreeMap::new(),
+        saved_at_ms: clock::now_ms(),
         comparison: None,
         worse: None,
         recent: Recent::default(),

@@ -13,6 +13,7 @@ mod history;
 mod owners;
 mod repo;
 mod run;
+mod shadow;
 mod write;
 
 pub use blame::BlamedLine;
@@ -23,4 +24,5 @@ pub use export::{Exported, remove_stale_exports};
 pub use history::{CommitInfo, Dirty};
 pub use owners::matches_pattern;
 pub use repo::{FileAt, Repo, TreeId};
+pub use shadow::{Listed, Snapshot};
 pub use write::{NewCommit, Signature};

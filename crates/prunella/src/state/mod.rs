@@ -5,7 +5,7 @@
 
 mod files;
 mod find;
-mod secrets;
+pub mod secrets;
 mod sqlite;
 
 use std::io;

@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod diagnose;
+pub(crate) mod fewest;
 mod form;
 pub mod publish;
 pub mod repair;

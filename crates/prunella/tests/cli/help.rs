@@ -28,6 +28,8 @@ fn each_command() {
         "rollback",
         "pause",
         "resume",
+        "heal",
+        "diagnose",
         "demo",
     ];
     let all: Vec<String> = verbs

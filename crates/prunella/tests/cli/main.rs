@@ -4,6 +4,7 @@ mod bad_input;
 mod deploying;
 mod docs;
 mod doctor;
+mod heal;
 mod help;
 mod history;
 mod init;

@@ -58,6 +58,10 @@ const RAW: &[(&str, &[&str])] = &[
 /// Where the environment is read, beyond what clippy sees (`env::var_os` is needed for names from the configuration).
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
+        "crates/prunella/src/config/mod.rs",
+        "hands the shell's variables on to a command given by hand",
+    ),
+    (
         "crates/prunella/src/git/run.rs",
         "hands a fixed list of variables on to git",
     ),

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::sequential::{Counts, Margin, excess_upper_bound, ln_e_worse};
+use crate::detect::sequential::{Counts, Margin, excess_upper_bound, ln_e_worse, share_upper_bound};
 use crate::detect::slowness::Slowness;
 use crate::detect::stream::{Baseline, MIN_BASELINE, against};
 use crate::detect::table::Bounded;
@@ -212,9 +212,23 @@ impl CanaryComparison {
         }
         let total = self.total();
         let n = whole(total.new.n());
-        let mut missing = self.too_few(n);
         let base = total.base();
-        let bound = excess_upper_bound(base, total.new, self.config.alpha);
+        let known = base.n() >= MIN_BASELINE;
+        // Where the last-known-good release had hardly any traffic and gets none now, the release is judged by itself: it
+        // cannot fail by more than it fails at all.
+        let bound = if known {
+            excess_upper_bound(base, total.new, self.config.alpha)
+        } else {
+            share_upper_bound(total.new, self.config.alpha)
+        };
+        let mut missing = self.too_few(n);
+        if !known && bound > self.config.max_excess {
+            missing.push(Missing {
+                what: "requests to the last-known-good release".to_owned(),
+                have: whole(base.n()),
+                need: MIN_BASELINE as u64,
+            });
+        }
         if missing.is_empty() && bound > self.config.max_excess {
             let what = format!(
                 "requests to exclude {} more failures (the bound is at {})",
@@ -265,13 +279,6 @@ impl CanaryComparison {
                 self.config.min_per_route.max(1),
             );
         }
-        let base = self.total();
-        let base = whole(base.past.plus(base.meanwhile).n());
-        require(
-            "requests to the last-known-good release".to_owned(),
-            base,
-            MIN_BASELINE as u64,
-        );
         missing
     }
 

@@ -34,10 +34,12 @@ fn no_data_is_never_a_pass() {
         missing(&begin(lax.clone(), 1_000).judge(0)),
         ["requests to the release"]
     );
-    // Nor is a canary without anything to compare it with.
-    let mut alone = begin(lax.clone(), 0);
-    alone.canary(&batch("new", "/a", 1, 1_000, 0));
-    assert_eq!(missing(&alone.judge(0)), ["requests to the last-known-good release"]);
+    // Nor is a canary without anything to compare it with that may fail more than is tolerated.
+    for (requests, failures) in [(100, 0), (1_000, 40)] {
+        let mut alone = begin(ComparisonConfig::default(), 0);
+        alone.canary(&batch("new", "/a", 1, requests, failures));
+        assert!(missing(&alone.judge(0)).contains(&"requests to the last-known-good release"));
+    }
     // Nor a route that never appears.
     let mut misspelt = begin(
         ComparisonConfig {
@@ -48,6 +50,16 @@ fn no_data_is_never_a_pass() {
     );
     misspelt.canary(&batch("new", "/checkout", 1, 10_000, 0));
     assert_eq!(missing(&misspelt.judge(0)), ["requests to /chekout"]);
+}
+
+#[test]
+fn a_release_that_hardly_fails_needs_no_baseline() {
+    let mut alone = begin(ComparisonConfig::default(), 10);
+    alone.canary(&batch("new", "/a", 1, 1_000, 2));
+    let Comparison::NotWorse { excess_upper_bound, .. } = alone.judge(0) else {
+        panic!()
+    };
+    assert!(excess_upper_bound < 0.02, "{excess_upper_bound}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `init`: reads the repository and writes `prunella.toml`.
 
 mod draft;
-mod view;
+pub(super) mod view;
 
 use std::fs;
 use std::io::Write as _;

@@ -15,7 +15,7 @@ const MAX_NAMES: usize = 20_000;
 const DATABASES: &[&str] = &["db", "sqlite", "sqlite3"];
 
 /// A repository's files on disk.
-pub(super) struct Files {
+pub(in crate::commands) struct Files {
     root: PathBuf,
     /// By directory, each with the name and whether it is a directory itself; empty if git tracks nothing.
     tracked: BTreeMap<String, BTreeSet<(String, bool)>>,
@@ -23,7 +23,7 @@ pub(super) struct Files {
 
 impl Files {
     /// The files that git tracks; all files if it tracks none.
-    pub(super) fn new(root: &Path, names: Vec<String>) -> Self {
+    pub(in crate::commands) fn new(root: &Path, names: Vec<String>) -> Self {
         let mut tracked: BTreeMap<String, BTreeSet<(String, bool)>> = BTreeMap::new();
         for name in names {
             let mut path = name.as_str();
