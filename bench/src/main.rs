@@ -8,12 +8,14 @@ mod data;
 mod exec;
 mod false_alarms;
 mod gateway;
+mod leaks;
 mod log_grouping;
 mod nab;
 mod random;
 mod regressions;
 mod report;
 mod root_cause_bench;
+mod series;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -31,6 +33,8 @@ struct Suite {
 static SUITES: &[Suite] = &[
     false_alarms::SUITE,
     gateway::SUITE,
+    leaks::SUITE,
+    series::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
     regressions::SUITE,

@@ -8,7 +8,7 @@
 //! conventions for HTTP, RPC and messaging metrics (`http.response.status_code`, `rpc.grpc.status_code`, `error.type`).
 
 use crate::detect::words::words;
-use crate::signal::telemetry::{Attributes, PointValue, PointView, Value};
+use crate::signal::telemetry::{Attributes, PointValue, PointView, Temporality, Value};
 
 /// What a metric is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Kind {
             PointValue::Gauge(_) => Some(Self::Level),
             PointValue::Sum {
                 monotonic: false,
-                temporality: crate::signal::telemetry::Temporality::Cumulative,
+                temporality: Temporality::Cumulative,
                 ..
             } => Some(Self::Level),
             PointValue::Sum { .. } => Some(Self::Counter),
@@ -250,7 +250,6 @@ fn is_grpc_failure(value: Value<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::telemetry::Temporality;
 
     const COUNTER: PointValue<'static> = PointValue::Sum {
         value: 1.0,
