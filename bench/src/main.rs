@@ -11,11 +11,13 @@ mod gateway;
 mod leaks;
 mod log_grouping;
 mod nab;
+mod petshop;
 mod random;
 mod regressions;
 mod report;
 mod root_cause_bench;
 mod series;
+mod silent;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -34,11 +36,13 @@ static SUITES: &[Suite] = &[
     false_alarms::SUITE,
     gateway::SUITE,
     leaks::SUITE,
-    series::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    petshop::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
+    series::SUITE,
+    silent::SUITE,
 ];
 
 /// What a suite is told.

@@ -389,7 +389,11 @@ impl World {
     }
 
     fn gauge(&mut self, i: usize, effect: &Effect) -> f64 {
-        let season = if i.is_multiple_of(3) { 20.0 * (self.season() - 1.0) } else { 0.0 };
+        let season = if i.is_multiple_of(3) {
+            20.0 * (self.season() - 1.0)
+        } else {
+            0.0
+        };
         let (shift, noisier, drift) = if i == 1 {
             (effect.shift, effect.noisier, effect.drift)
         } else {

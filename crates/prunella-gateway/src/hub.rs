@@ -1,7 +1,7 @@
 //! Totals of all workers, and the subscribers who are told of what happens.
 
 use crate::clock;
-use crate::control::{CloseReason, Event, RouteTotals, Totals};
+use crate::control::{CloseReason, Event, RouteTotals, ShapeRow, StatRow, Totals};
 use crate::route::{OVERFLOW, UNMATCHED};
 use crate::stats::Delta;
 use crate::worker::FromWorker;
@@ -68,20 +68,21 @@ impl Hub {
             }
             FromWorker::Failure(f) => Event::Failure(f),
             FromWorker::Delta(delta) => {
-                let rows = self.add(*delta);
-                if rows.is_empty() {
+                let (rows, shapes) = self.add(*delta);
+                if rows.is_empty() && shapes.is_empty() {
                     return;
                 }
                 Event::Batch {
                     at_ms: clock::unix_ms(),
                     rows,
+                    shapes,
                 }
             }
         };
         self.tell(&event);
     }
 
-    fn add(&mut self, delta: Delta) -> Vec<crate::control::StatRow> {
+    fn add(&mut self, delta: Delta) -> (Vec<StatRow>, Vec<ShapeRow>) {
         let d = delta.totals;
         let t = &mut self.totals;
         t.requests += d.requests;
@@ -105,7 +106,7 @@ impl Hub {
             sum.failed += r.failed;
             sum.failovers += r.failovers;
         }
-        delta.rows
+        (delta.rows, delta.shapes)
     }
 
     fn tell(&mut self, event: &Event) {
@@ -157,7 +158,7 @@ fn is_shared(route: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Histogram, Role, StatRow};
+    use crate::control::{Histogram, Role};
 
     fn delta(route: &str) -> FromWorker {
         let row = StatRow {
@@ -184,6 +185,7 @@ mod tests {
         FromWorker::Delta(Box::new(Delta {
             rows: vec![row],
             totals,
+            ..Delta::default()
         }))
     }
 

@@ -30,6 +30,7 @@ mod proxy;
 mod route;
 mod server;
 mod session;
+pub mod shape;
 mod stats;
 mod store;
 mod tls;

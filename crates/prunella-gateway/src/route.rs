@@ -106,7 +106,7 @@ fn template_into(method: &str, path: &str, out: &mut String) {
 }
 
 /// Whether a path segment looks like a value rather than a name.
-fn is_variable(segment: &str) -> bool {
+pub(crate) fn is_variable(segment: &str) -> bool {
     let b = segment.as_bytes();
     if b.iter().all(|c| c.is_ascii_lowercase() || *c == b'-' || *c == b'_') {
         return b.len() > MAX_SEGMENT_LEN;

@@ -1,10 +1,13 @@
 //! A worker's own counters. Nothing here is shared: the worker hands out what changed since the
 //! last batch and starts again from zero.
 
-use crate::control::{BUCKETS, Histogram, Role, StatRow, Totals, TransportError, bucket_of};
+use crate::control::{BUCKETS, Histogram, Role, ShapeRow, StatRow, Totals, TransportError, bucket_of};
 use crate::route::{RouteId, RouteTable};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Structures of answers in one batch.
+const MAX_SHAPES: usize = 32;
 
 /// A release as the counters know it: a number that is cheap to compare, and its name.
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ struct PerRoute {
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
     pub(crate) rows: Vec<StatRow>,
+    /// Sampled structures of answers.
+    pub(crate) shapes: Vec<ShapeRow>,
     /// Scalars, and `routes` of this worker.
     pub(crate) totals: Totals,
 }
@@ -67,6 +72,7 @@ pub(crate) struct Stats {
     index: HashMap<(u32, RouteId, Role), usize>,
     routes: Vec<PerRoute>,
     totals: Totals,
+    shapes: Vec<ShapeRow>,
     dirty: bool,
 }
 
@@ -145,6 +151,14 @@ impl Stats {
         &mut self.routes[i]
     }
 
+    /// Adds an answer's structure, if there is room in this batch.
+    pub(crate) fn shape(&mut self, row: ShapeRow) {
+        if self.shapes.len() < MAX_SHAPES {
+            self.dirty = true;
+            self.shapes.push(row);
+        }
+    }
+
     /// The scalars that have no function of their own.
     pub(crate) fn totals_mut(&mut self) -> &mut Totals {
         self.dirty = true;
@@ -175,7 +189,8 @@ impl Stats {
             });
             *r = PerRoute::default();
         }
-        Delta { rows, totals }
+        let shapes = std::mem::take(&mut self.shapes);
+        Delta { rows, shapes, totals }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::capture::{Kind, Ring};
 use crate::clock::{self, CoarseClock};
-use crate::control::{Capture, CaptureFilter, FailureEvent, Limits, RouteConfig};
+use crate::control::{Capture, CaptureFilter, FailureEvent, Limits, Role, RouteConfig};
 use crate::gate::Bucket;
 use crate::proxy::Routing;
 use crate::route::{RouteId, RouteTable};
@@ -26,6 +26,12 @@ const EVENTS: (f64, f64) = (50.0, 100.0);
 const CAPTURES: (f64, f64) = (500.0, 1000.0);
 /// A route's successes are sampled at most once in this time.
 const SAMPLE_EVERY_MS: u64 = 250;
+
+/// Structures of answers taken per route, role and second, and at once: enough for a comparison within seconds, and
+/// of a busy route a small share.
+const SHAPES: (f64, f64) = (20.0, 10.0);
+/// The same for all routes of a worker together.
+const SHAPES_OF_ALL: (f64, f64) = (200.0, 100.0);
 
 /// What a worker is told.
 pub(crate) enum ToWorker {
@@ -76,6 +82,8 @@ struct RouteGate {
     suppressed: u64,
     fallback: Bucket,
     sampled_ms: u64,
+    /// By role.
+    shapes: [Bucket; 3],
 }
 
 /// A worker's state. Requests share it through an `Rc`; no borrow is held over an `await`.
@@ -98,6 +106,7 @@ pub(crate) struct Worker {
     /// For changes and for failures, so that neither uses up the other's room.
     captures: RefCell<[Bucket; 2]>,
     not_recorded: Cell<u64>,
+    shapes: RefCell<Bucket>,
     connections: RefCell<Vec<Weak<ConnState>>>,
     connected: Notify,
     draining: Cell<bool>,
@@ -127,6 +136,7 @@ pub(crate) async fn run(setup: WorkerSetup) {
         gates: RefCell::default(),
         captures: RefCell::new([(); 2].map(|()| Bucket::new(CAPTURES.0, CAPTURES.1))),
         not_recorded: Cell::new(0),
+        shapes: RefCell::new(Bucket::new(SHAPES_OF_ALL.0, SHAPES_OF_ALL.1)),
         connections: RefCell::default(),
         connected: Notify::new(),
         draining: Cell::new(false),
@@ -262,6 +272,7 @@ impl Worker {
                 suppressed: 0,
                 fallback: fallback_bucket(limits),
                 sampled_ms: 0,
+                shapes: [(); 3].map(|()| Bucket::new(SHAPES.0, SHAPES.1)),
             });
         }
         f(&mut gates[i])
@@ -297,6 +308,16 @@ impl Worker {
 
     pub(crate) fn failed_over(&self, route: RouteId, good: bool) {
         self.gate(route, |g| if good { g.fallback.refund() } else { g.fallback.charge() });
+    }
+
+    /// Whether the structure of this answer is to be looked at.
+    pub(crate) fn may_shape(&self, route: RouteId, role: Role) -> bool {
+        let now = self.clock.now_ms();
+        let due = self.gate(route, |g| g.shapes[role as usize].has_token(now));
+        if !due || !self.shapes.borrow_mut().take(now) {
+            return false;
+        }
+        self.gate(route, |g| g.shapes[role as usize].take(now))
     }
 
     /// Whether, and in which lane, an exchange is to be captured.

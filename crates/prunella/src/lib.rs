@@ -19,6 +19,7 @@ pub mod heal;
 pub mod home;
 pub mod journal;
 pub mod render;
+pub mod shapes;
 pub mod state;
 pub mod steps;
 pub mod store;

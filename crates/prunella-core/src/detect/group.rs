@@ -4,8 +4,11 @@
 //! 1. A fingerprint that an open incident of the service has seen: the same failure, whatever the release.
 //! 2. The same release as an open incident of the service: one bad release is one cause, whichever route or detector speaks. Not so
 //!    for the last-known-good release, which is not what changed: there two different fingerprints are two causes.
-//! 3. What an incident of this release left behind when it was resolved (it began before that) is suppressed.
-//! 4. An odd anomaly opens nothing. A page-worthy one opens an incident.
+//! 3. Silent signs on one route of one release are one cause, and so is what befalls two services that call each other
+//!    within two minutes.
+//! 4. What an incident of this release left behind when it was resolved (it began before that) is suppressed.
+//! 5. An odd anomaly opens nothing. A page-worthy one opens an incident, unless its service is
+//!    under maintenance, its cause acknowledged, or flapping (`quiet.rs`).
 //!
 //! An open incident takes anomalies in until it has had none for the window's time.
 //!
@@ -16,8 +19,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::quiet::{Maintenance, Quiet, cause};
+use super::related::Related;
 use super::time::Steady;
-use super::{Anomaly, Context, Severity};
+use super::{Anomaly, AnomalyKind, Context, Severity};
 use crate::id::{IncidentId, ReleaseId, ServiceName};
 
 /// Limits and times of grouping.
@@ -43,6 +48,8 @@ impl Default for GroupConfig {
 
 /// Fingerprints that one incident remembers.
 const MAX_FINGERPRINTS: usize = 64;
+/// Trouble of two services that call each other is one if it began within this time, ms.
+const RELATED_MS: u64 = 120_000;
 /// Resolved incidents that are remembered.
 const MAX_RESOLVED: usize = 256;
 
@@ -61,6 +68,18 @@ pub enum SuppressReason {
     OpenIncidentsLimit,
     /// It names no service.
     NoService,
+    /// Its service is under maintenance.
+    Maintenance,
+    /// A person knows of its cause.
+    Acknowledged {
+        /// The incident that was acknowledged.
+        of: IncidentId,
+    },
+    /// Its cause comes and goes: it has opened enough incidents lately.
+    Flapping {
+        /// The last of them.
+        last: IncidentId,
+    },
 }
 
 /// What becomes of an anomaly.
@@ -88,6 +107,21 @@ struct Open {
     release: ReleaseId,
     fingerprints: BTreeSet<String>,
     last: u64,
+    #[serde(default)]
+    onset_ms: i64,
+    /// Routes of silent signs.
+    #[serde(default)]
+    silent_routes: BTreeSet<String>,
+}
+
+impl Open {
+    fn routes_silent(&self, anomaly: &Anomaly) -> bool {
+        silent_route(anomaly).is_some_and(|route| self.silent_routes.contains(&route))
+    }
+}
+
+fn silent_route(anomaly: &Anomaly) -> Option<String> {
+    anomaly.route.clone().filter(|_| anomaly.kind == AnomalyKind::Silent)
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,9 +141,30 @@ pub struct Grouper {
     open: Vec<Open>,
     resolved: VecDeque<Resolved>,
     refused: u64,
+    #[serde(default)]
+    quiet: Quiet,
+    #[serde(default)]
+    related: Related,
 }
 
 impl Grouper {
+    /// Says when nothing is to be said. Replaces what was said before.
+    pub fn maintain(&mut self, windows: Vec<Maintenance>) {
+        self.quiet.maintenance = windows;
+    }
+
+    /// One service was seen to call another: what befalls both at once is one incident.
+    pub fn calls(&mut self, caller: &ServiceName, callee: &ServiceName) {
+        self.related.calls(caller, callee);
+    }
+
+    /// A person knows of an incident that began with these anomalies: until then its causes open no other.
+    pub fn acknowledge(&mut self, incident: &IncidentId, service: &ServiceName, anomalies: &[Anomaly], until_ms: i64) {
+        let causes = anomalies.iter().map(cause).collect();
+        self.quiet
+            .acknowledge(incident.clone(), service.clone(), causes, until_ms);
+    }
+
     /// No incident is open.
     #[must_use]
     pub fn new(config: GroupConfig) -> Self {
@@ -144,6 +199,9 @@ impl Grouper {
         }
         if anomaly.severity == Severity::Odd {
             return Decision::Suppress(SuppressReason::Odd);
+        }
+        if let Some(reason) = self.quiet.reason(service, anomaly, now) {
+            return Decision::Suppress(reason);
         }
         if self.open.len() >= self.config.max_open {
             self.refused = self.refused.saturating_add(1);
@@ -198,7 +256,20 @@ impl Grouper {
             let other_cause = |open: &Open| good && anomaly.fingerprint.is_some() && !open.fingerprints.is_empty();
             ours().find(|(_, open)| open.release == anomaly.release && !other_cause(open))
         };
-        by_fingerprint.or_else(by_release).map(|(at, _)| at)
+        // Several silent signs on one route of the good release are one cause; on two routes they may be two.
+        let by_route = || {
+            let silent = anomaly.kind == AnomalyKind::Silent && anomaly.route.is_some();
+            ours().find(|(_, open)| silent && open.release == anomaly.release && open.routes_silent(anomaly))
+        };
+        let by_call = || {
+            let mut others = self.open.iter().enumerate();
+            others.find(|(_, open)| {
+                let together = open.onset_ms.abs_diff(anomaly.onset_ms) <= RELATED_MS;
+                together && self.related.are(&open.service, service)
+            })
+        };
+        let found = by_fingerprint.or_else(by_release).or_else(by_route).or_else(by_call);
+        found.map(|(at, _)| at)
     }
 
     fn echo(&self, service: &ServiceName, anomaly: &Anomaly, now: u64) -> Option<IncidentId> {
@@ -216,10 +287,7 @@ impl Grouper {
     }
 
     fn begin(&mut self, service: ServiceName, anomaly: &Anomaly, now: u64) -> Decision {
-        let cause = anomaly
-            .fingerprint
-            .clone()
-            .unwrap_or_else(|| format!("{:?}", anomaly.kind));
+        let cause = cause(anomaly);
         let id = IncidentId::derive(&service, &anomaly.release, &cause, anomaly.onset_ms);
         let fingerprints = anomaly.fingerprint.iter().cloned().collect();
         let open = Open {
@@ -228,7 +296,10 @@ impl Grouper {
             release: anomaly.release.clone(),
             fingerprints,
             last: now,
+            onset_ms: anomaly.onset_ms,
+            silent_routes: silent_route(anomaly).into_iter().collect(),
         };
+        self.quiet.opened(id.clone(), open.service.clone(), cause, now);
         self.open.push(open);
         Decision::Open { incident: id }
     }
@@ -238,7 +309,7 @@ impl Grouper {
 mod tests {
     use super::super::testing::release;
     use super::*;
-    use crate::detect::{AnomalyKind, Score};
+    use crate::detect::Score;
 
     fn anomaly(release_name: &str, at_s: i64, kind: AnomalyKind, fingerprint: Option<&str>) -> Anomaly {
         Anomaly {
@@ -348,6 +419,75 @@ mod tests {
         };
         assert_eq!(case.suppressed(&late), SuppressReason::Echo { of: id });
         case.opens(&anomaly("bad", 90, ErrorRate, None));
+    }
+
+    #[test]
+    fn what_is_known_opens_nothing() {
+        let silent = |at, f: &str| anomaly("good", at, AnomalyKind::Silent, Some(f));
+        let mut case = Case(Grouper::default());
+        case.0.maintain(vec![Maintenance {
+            service: None,
+            from_ms: 0,
+            until_ms: 10_000,
+        }]);
+        assert_eq!(case.suppressed(&silent(5, "f")), SuppressReason::Maintenance);
+        let id = case.opens(&silent(11, "f"));
+        let shop = ServiceName::parse("shop").unwrap();
+        case.0.acknowledge(&id, &shop, &[silent(11, "f")], 2_000_000);
+        case.0.resolve(&id, 12_000);
+        assert_eq!(
+            case.suppressed(&silent(1_000, "f")),
+            SuppressReason::Acknowledged { of: id.clone() }
+        );
+        case.opens(&silent(1_001, "g"));
+        case.opens(&silent(2_001, "f"));
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_damped_unless_it_is_a_fact() {
+        for (kind, damped) in [(AnomalyKind::Silent, true), (Crash, false)] {
+            let mut case = Case(Grouper::default());
+            for n in 0..3 {
+                let id = case.opens(&anomaly("good", 100 * n, kind, Some("f")));
+                case.0.resolve(&id, (100 * n + 1) * 1_000);
+            }
+            let fourth = anomaly("good", 400, kind, Some("f"));
+            if damped {
+                assert!(matches!(case.suppressed(&fourth), SuppressReason::Flapping { .. }));
+                case.opens(&anomaly("good", 4_000, kind, Some("f")));
+            } else {
+                case.opens(&fourth);
+            }
+        }
+    }
+
+    #[test]
+    fn services_that_call_each_other_share_an_incident() {
+        let of = |service: &str, at| Anomaly {
+            service: Some(ServiceName::parse(service).unwrap()),
+            ..anomaly(service, at, AnomalyKind::Trace, Some(service))
+        };
+        let name = |service: &str| ServiceName::parse(service).unwrap();
+        let mut case = Case(Grouper::default());
+        case.0.calls(&name("front"), &name("stock"));
+        case.0.calls(&name("stock"), &name("db"));
+        let id = case.opens(&of("db", 100));
+        case.joins(&of("stock", 130), &id);
+        case.joins(&of("front", 150), &id);
+        assert_ne!(case.opens(&of("mail", 150)), id);
+        assert_ne!(case.opens(&of("front", 500)), id, "much later is another cause");
+    }
+
+    #[test]
+    fn silent_signs_of_one_route_are_one_cause() {
+        let on = |route: &str, at, f: &str| Anomaly {
+            route: Some(route.into()),
+            ..anomaly("good", at, AnomalyKind::Silent, Some(f))
+        };
+        let mut case = Case(Grouper::default());
+        let id = case.opens(&on("/a", 1, "a missing"));
+        case.joins(&on("/a", 2, "b missing"), &id);
+        assert_ne!(case.opens(&on("/b", 3, "a missing at b")), id);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Anomaly, DetectorsSnapshot, Leaks, Metrics, Overflow, SnapshotError};
+use super::{Anomaly, DetectorsSnapshot, Leaks, Metrics, Overflow, Silent, SnapshotError, Traces};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
 
@@ -75,8 +75,10 @@ pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 
 /// Every analyzer with its share of the memory budget, in parts of the sum of all shares; one line each.
 pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
-    (4, |budget| Box::new(Metrics::new(budget))),
+    (8, |budget| Box::new(Metrics::new(budget))),
     (1, |budget| Box::new(Leaks::new(budget))),
+    (3, |budget| Box::new(Traces::new(budget))),
+    (2, |budget| Box::new(Silent::new(budget))),
 ];
 
 /// All analyzers.

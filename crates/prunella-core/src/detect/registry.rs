@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Anomaly, ClientErrors, Context, Crash, Detector, ErrorRate, Latency, Leak, NewException, Overflow, Readiness,
-    Resource, SnapshotError,
+    Resource, Shape, SnapshotError,
 };
 use crate::id::ServiceName;
 use crate::signal::Signal;
@@ -25,6 +25,7 @@ pub static REGISTRY: &[Make] = &[
     || Box::new(NewException::default()),
     || Box::new(Resource::default()),
     || Box::new(Leak::default()),
+    || Box::new(Shape::default()),
 ];
 
 /// The saved state of a service's detectors, by detector.

@@ -4,7 +4,7 @@ use super::{Anomaly, Context, Detector};
 use crate::id::ReleaseId;
 use crate::signal::{
     ExceptionSeen, FailureKind, LatencyHistogram, ProcessExit, ReadinessFailed, RequestBatch, RequestFailure,
-    ResourceSample, Role, Signal,
+    ResourceSample, ResponseShape, Role, Signal,
 };
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a small generator with fixed seeds, so that every run is the same.
@@ -67,7 +67,7 @@ macro_rules! signals {
         }
     )*};
 }
-signals!(RequestBatch RequestFailure ProcessExit ReadinessFailed ResourceSample ExceptionSeen);
+signals!(RequestBatch RequestFailure ProcessExit ReadinessFailed ResourceSample ResponseShape ExceptionSeen);
 
 pub(crate) fn release(name: &str) -> ReleaseId {
     ReleaseId::parse(name).unwrap()

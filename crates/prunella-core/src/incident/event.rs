@@ -243,6 +243,11 @@ pub enum IncidentEvent {
         /// Why.
         why: String,
     },
+    /// A person knows of it: until then its causes open no other incident.
+    Acknowledged {
+        /// Until when, ms since the epoch.
+        until_ms: i64,
+    },
     /// It is over.
     Closed {
         /// How.

@@ -64,6 +64,9 @@ pub struct Incident {
     pub refused: Option<String>,
     /// How often each stage could not be carried out, and the last reason.
     pub failures: BTreeMap<Stage, (u32, String)>,
+    /// Until when a person knows of it, ms since the epoch.
+    #[serde(default)]
+    pub acknowledged_until_ms: Option<i64>,
     /// How it ended, and why.
     pub outcome: Option<(Outcome, String)>,
 }
@@ -105,12 +108,17 @@ impl Incident {
             shipped: None,
             refused: None,
             failures: BTreeMap::new(),
+            acknowledged_until_ms: None,
             outcome: None,
         })
     }
 
     /// Folds one event. A closed incident does not change any more.
     pub fn apply(&mut self, at_ms: i64, event: &IncidentEvent) {
+        // What a person says of it counts also when it is over: its cause may come back.
+        if let (IncidentEvent::Acknowledged { until_ms }, true) = (event, self.outcome.is_some()) {
+            self.acknowledged_until_ms = Some(*until_ms);
+        }
         if self.outcome.is_some() {
             return;
         }
@@ -161,6 +169,7 @@ impl Incident {
                 *count += 1;
                 last.clone_from(why);
             }
+            IncidentEvent::Acknowledged { until_ms } => self.acknowledged_until_ms = Some(*until_ms),
             IncidentEvent::Closed { outcome, why } => self.close(at_ms, *outcome, why),
         }
     }

@@ -5,6 +5,7 @@ mod histogram;
 mod log;
 mod process;
 mod request;
+mod shape;
 pub mod telemetry;
 pub mod template;
 
@@ -15,6 +16,7 @@ pub use histogram::{BUCKETS, LatencyHistogram, NoSuchBucket};
 pub use log::{ExceptionSeen, LogRecord, LogSource, Severity};
 pub use process::{ProcessExit, ReadinessFailed, ResourceLimits, ResourceSample};
 pub use request::{FailureKind, OpenCounts, RequestBatch, RequestFailure, Role};
+pub use shape::{Place, ResponseShape};
 
 use crate::id::ReleaseId;
 
@@ -33,6 +35,8 @@ pub enum Signal {
     ReadinessFailed(ReadinessFailed),
     /// Memory, CPU, threads, descriptors.
     ResourceSample(ResourceSample),
+    /// The structure of one answer.
+    ResponseShape(ResponseShape),
     /// A log record.
     LogRecord(LogRecord),
     /// An exception in the output.
@@ -49,6 +53,7 @@ impl Signal {
             Self::ProcessExit(s) => s.at_ms,
             Self::ReadinessFailed(s) => s.at_ms,
             Self::ResourceSample(s) => s.at_ms,
+            Self::ResponseShape(s) => s.at_ms,
             Self::LogRecord(s) => s.at_ms,
             Self::ExceptionSeen(s) => s.at_ms,
         }
@@ -63,6 +68,7 @@ impl Signal {
             Self::ProcessExit(s) => &s.release,
             Self::ReadinessFailed(s) => &s.release,
             Self::ResourceSample(s) => &s.release,
+            Self::ResponseShape(s) => &s.release,
             Self::LogRecord(s) => &s.release,
             Self::ExceptionSeen(s) => &s.release,
         }

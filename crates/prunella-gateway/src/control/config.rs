@@ -209,7 +209,7 @@ impl Default for CaptureConfig {
             max_bytes: 32 * 1024 * 1024,
             max_age_ms: 15 * 60 * 1000,
             body_bytes: 64 * 1024,
-            per_route: 3,
+            per_route: 8,
             keep_headers: Vec::new(),
         }
     }

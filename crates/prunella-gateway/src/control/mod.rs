@@ -18,8 +18,8 @@ pub use config::{
     Canary, CaptureConfig, ConfigError, ForwardedPolicy, Limits, Protocol, RouteConfig, Stickiness, Timeouts, Upstream,
 };
 pub use stats::{
-    BUCKETS, FailureEvent, FailureKind, Histogram, Role, RouteTotals, StatRow, Totals, TransportError, bucket_of,
-    bucket_upper_us,
+    BUCKETS, FailureEvent, FailureKind, Histogram, Role, RouteTotals, ShapeRow, StatRow, Totals, TransportError,
+    bucket_of, bucket_upper_us,
 };
 
 pub(crate) use capture::is_state_changing;
@@ -150,6 +150,9 @@ pub enum Event {
         at_ms: u64,
         /// Counts, one row per release, route and role.
         rows: Vec<StatRow>,
+        /// Structures of answers: a sample, bounded for each route, release and second.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shapes: Vec<ShapeRow>,
     },
     /// One bad outcome, sent at once.
     Failure(Box<FailureEvent>),

@@ -1,6 +1,7 @@
 //! Counts, latency histograms and failures, as they travel to the daemon.
 
 use super::capture::CaptureId;
+use crate::shape::BodyShape;
 use serde::{Deserialize, Serialize};
 
 /// Which part a release played in answering a request.
@@ -139,6 +140,25 @@ pub struct StatRow {
     pub aborted: u64,
     /// Time from the request head to the response head, responses only.
     pub latency: Histogram,
+}
+
+/// The structure of one answer below 400: a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShapeRow {
+    /// The release.
+    pub release: String,
+    /// Method and path template.
+    pub route: String,
+    /// The release's part.
+    pub role: Role,
+    /// The status, 200 to 399.
+    pub status: u16,
+    /// The content type without parameters; nothing if there was none.
+    pub media: String,
+    /// A hash of the request's target: tells the resources of a route apart.
+    pub target: u32,
+    /// The body's structure.
+    pub body: BodyShape,
 }
 
 /// One bad outcome.

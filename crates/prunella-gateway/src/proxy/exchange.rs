@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Failed, Sent};
 use super::body_in::{self, BodyFault, UpBody};
 use super::body_out::OutBody;
-use super::record::{self, BodyTrace, Noted, NotedBody, Outcome, Recorded, Tap};
+use super::record::{self, BodyTrace, Look, Noted, NotedBody, Outcome, Recorded, Tap};
 use super::reply::Refusal;
 use super::target::{Routing, Target};
 use super::{headers, upgrade};
@@ -291,6 +291,7 @@ impl Exchange {
                 max,
             })
         });
+        let look = Look::at(&self.w, recorded.route, role, &self.noted.head, &parts);
         headers::response(&mut parts.headers);
         parts.version = http::Version::HTTP_11;
         let noted = NotedBody {
@@ -307,6 +308,7 @@ impl Exchange {
             release,
             role,
             tap,
+            look,
             over: false,
         };
         let idle = Duration::from_millis(routing.config.timeouts.body_idle_ms);

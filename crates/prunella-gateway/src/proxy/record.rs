@@ -6,13 +6,15 @@ use super::target::{Routing, Target};
 use crate::capture::Kind;
 use crate::clock;
 use crate::control::{
-    Capture, CaptureId, CapturedResponse, FailureEvent, FailureKind, Role, TransportError, is_state_changing,
+    Capture, CaptureId, CapturedResponse, FailureEvent, FailureKind, Role, ShapeRow, TransportError, is_state_changing,
 };
 use crate::route::{RouteId, RouteKey};
+use crate::shape::{Shaper, media_of, target_hash};
 use crate::stats::{Ending, Release, Seen};
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, response};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method, StatusCode, response};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -198,6 +200,7 @@ pub(crate) struct BodyTrace {
     pub(super) release: Release,
     pub(super) role: Role,
     pub(super) tap: Option<Box<Tap>>,
+    pub(super) look: Option<Box<Look>>,
     pub(super) over: bool,
 }
 
@@ -207,6 +210,36 @@ pub(super) struct NotedBody {
     pub(super) head: Rc<RequestHead>,
     pub(super) started: Instant,
     pub(super) client_saw_failure: bool,
+}
+
+/// Looks at the structure of an answer.
+pub(super) struct Look {
+    status: u16,
+    media: String,
+    shaper: Shaper,
+}
+
+impl Look {
+    /// For an answer with this head, if it is one whose structure is to be taken: whole answers that claim success, a
+    /// small share of them.
+    pub(super) fn at(
+        w: &Worker,
+        route: RouteId,
+        role: Role,
+        head: &RequestHead,
+        answer: &response::Parts,
+    ) -> Option<Box<Self>> {
+        let status = answer.status.as_u16();
+        let partial = matches!(status, 206 | 226 | 304);
+        if !(200..400).contains(&status) || partial || head.method == Method::HEAD || !w.may_shape(route, role) {
+            return None;
+        }
+        let text = |name| answer.headers.get(name).and_then(|v| v.to_str().ok());
+        let encoded = text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
+        let media = media_of(text(CONTENT_TYPE));
+        let shaper = Shaper::new(&media, encoded);
+        Some(Box::new(Self { status, media, shaper }))
+    }
 }
 
 /// Keeps the beginning of a response body for its capture.
@@ -229,6 +262,9 @@ impl Tap {
 
 impl BodyTrace {
     pub(super) fn note(&mut self, data: &Bytes) {
+        if let Some(look) = &mut self.look {
+            look.shaper.feed(data);
+        }
         if let Some(tap) = &mut self.tap {
             tap.seen += data.len() as u64;
             let room = tap.max.saturating_sub(tap.kept.len()).min(data.len());
@@ -239,6 +275,18 @@ impl BodyTrace {
     pub(super) fn ended(&mut self) {
         self.over = true;
         self.store_tap();
+        let Some(look) = self.look.take() else { return };
+        let row = ShapeRow {
+            release: self.release.name.to_string(),
+            route: self.w.routes.borrow().name(self.noted.route).to_string(),
+            role: self.role,
+            status: look.status,
+            media: look.media,
+            target: target_hash(self.noted.head.path_and_query()),
+            body: look.shaper.finish(true),
+        };
+        self.w.stats.borrow_mut().shape(row);
+        self.w.tick.notify_one();
     }
 
     fn store_tap(&mut self) {

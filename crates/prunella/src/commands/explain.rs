@@ -13,7 +13,7 @@ use crate::store::Blobs;
 use crate::ui::{Exit, Fault, Problem, Ui};
 
 /// The incident whose identifier begins with this text, with or without `inc-`.
-fn find<'a>(world: &'a World, text: &str) -> Result<&'a Incident, Problem> {
+pub(super) fn find<'a>(world: &'a World, text: &str) -> Result<&'a Incident, Problem> {
     let asked = plain(text, 64);
     let fits = |incident: &&Incident| {
         let id = incident.id.as_str();

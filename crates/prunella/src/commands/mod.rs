@@ -1,8 +1,10 @@
 //! The verbs, one file each. Each reads the ledger, says what it found, and appends at most one decision; the daemon
 //! does the work.
 
+mod ack;
 mod demo;
 mod deploy;
+mod diagnose;
 mod doctor;
 mod explain;
 mod heal;
@@ -61,11 +63,12 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Diagnose(options) => diagnose::run(dir, &options, ui).await?,
+            Verb::Ack(options) => ack::ack(dir, &options, ui).await?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
-            Verb::Diagnose(options) => heal::diagnose(dir, &options.failing, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

@@ -1,9 +1,11 @@
 //! `prunella.toml`: what the owner says about the service and how far Prunella may go.
 
 mod load;
+mod maintenance;
 mod units;
 
 pub use load::{ConfigError, FILE_NAME, load, parse};
+pub use maintenance::{Daily, Maintenance};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;
@@ -108,6 +110,9 @@ pub struct Config {
     /// Where the service's own telemetry goes.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// When nothing is said.
+    #[serde(default)]
+    pub maintenance: Maintenance,
     /// Where Prunella keeps its ledger, releases and caches; `.prunella` in the repository if it is not given.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -432,6 +437,7 @@ impl Config {
             gateway: Gateway::default(),
             sandbox: Sandbox::default(),
             telemetry: Telemetry::default(),
+            maintenance: Maintenance::default(),
             state_dir: None,
         }
     }

@@ -205,6 +205,9 @@ impl Daemon {
     async fn apply(&mut self) -> Result<(), JournalError> {
         self.journal.refresh().await?;
         self.policy.paused = self.journal.world().service.paused;
+        if !self.unrecorded.is_empty() {
+            self.take_acknowledgements();
+        }
         self.record_anomalies().await?;
         if !self.stopping {
             self.plan_incidents().await?;

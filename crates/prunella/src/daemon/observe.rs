@@ -108,6 +108,7 @@ impl Daemon {
         if !self.journal.world().service.releases.contains_key(&anomaly.release) {
             return Ok(());
         }
+        self.grouper.maintain(self.config.maintenance.windows(anomaly.at_ms));
         let decision = self.grouper.decide(&anomaly, &self.context());
         let world = self.journal.world();
         let open = world.open_incidents().find(|i| i.failing.release == anomaly.release);
@@ -123,6 +124,17 @@ impl Daemon {
                 _ => Ok(()),
             },
             Decision::Suppress(_) => Ok(()),
+        }
+    }
+
+    /// Takes up what people know of: its causes open no other incident until then.
+    pub(super) fn take_acknowledgements(&mut self) {
+        let now = clock::now_ms();
+        let known = self.journal.world().incidents.values();
+        let known = known.filter_map(|i| Some((i, i.acknowledged_until_ms.filter(|until| *until > now)?)));
+        for (incident, until_ms) in known {
+            self.grouper
+                .acknowledge(&incident.id, &incident.service, &incident.anomalies, until_ms);
         }
     }
 

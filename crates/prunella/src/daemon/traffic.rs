@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::home::Home;
+use crate::shapes;
 
 /// How long a new gateway may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -265,12 +266,18 @@ pub async fn follow(socket: PathBuf, signals: mpsc::Sender<Signal>) -> Result<()
     let mut tick = 0_u64;
     while let Some(event) = events.next().await? {
         match event {
-            Event::Batch { at_ms, rows } => {
+            Event::Batch { at_ms, rows, shapes } => {
                 tick += 1;
                 for row in rows {
                     if let Some(batch) = batch(at_ms.cast_signed(), tick, row) {
                         let _ = signals.send(Signal::RequestBatch(batch)).await;
                     }
+                }
+                for shape in shapes
+                    .into_iter()
+                    .filter_map(|row| shapes::of_row(at_ms.cast_signed(), row))
+                {
+                    let _ = signals.send(Signal::ResponseShape(shape)).await;
                 }
             }
             Event::Failure(failure) => {

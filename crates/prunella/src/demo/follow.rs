@@ -176,7 +176,7 @@ fn incident_words(event: &IncidentEvent, incident: Option<&Incident>) -> Option<
                 format!("{detector} of release {}{route}{evidence}", failing.release),
             )
         }
-        IncidentEvent::Joined { .. } => return None,
+        IncidentEvent::Joined { .. } | IncidentEvent::Acknowledged { .. } => return None,
         IncidentEvent::Mitigated { mitigation } => ("mitigated", mitigation_words(mitigation)),
         IncidentEvent::Captured { summary, .. } => ("captured", short(summary)),
         IncidentEvent::Diagnosed { diagnosis, .. } => ("diagnosed", diagnosis_words(diagnosis)),

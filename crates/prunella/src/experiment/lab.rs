@@ -250,7 +250,7 @@ impl Lab {
             env.insert("PORT".to_owned(), port.to_string());
         }
         let (rounds, watch_ms) = match self.reproduction.symptom {
-            Symptom::Request => (1, 0),
+            Symptom::Request | Symptom::Shape { .. } => (1, 0),
             Symptom::Slow { .. } => (LATENCY_ROUNDS, 0),
             Symptom::Process { watch_ms } => (1, watch_ms),
         };

@@ -6,3 +6,4 @@ pub mod outcome;
 pub mod probe;
 pub mod probe_wire;
 pub mod reproduction;
+pub mod structure;

@@ -7,6 +7,7 @@ use prunella_lang::stacktrace::{Assembler, Limits, PathMapper};
 
 use super::probe_wire::{ProbeAnswer, ProbeReply, ProbeResult};
 use super::reproduction::{Reproduction, Symptom};
+use super::structure;
 
 /// Reads what the probe saw.
 ///
@@ -19,6 +20,7 @@ pub fn read(reproduction: &Reproduction, seen: &ProbeResult, root: &str, good_cl
         Symptom::Process { .. } => process(reproduction, seen, root),
         Symptom::Request => first_failure(reproduction, seen, root, good_class),
         Symptom::Slow { threshold_us } => slow(seen, *threshold_us),
+        Symptom::Shape { signs, good, .. } => structure::read(reproduction, seen, (signs, good), good_class),
     };
     match trial {
         Trial::OtherFailure { seen } if reproduction.any_failure => Trial::Failed { seen },
@@ -38,7 +40,7 @@ pub fn exceptions(lines: &[String], root: &str) -> Vec<Exception> {
     records.into_iter().filter_map(|record| record.exception).collect()
 }
 
-fn not_run(seen: &ProbeResult, why: &str) -> Trial {
+pub(super) fn not_run(seen: &ProbeResult, why: &str) -> Trial {
     let last = seen
         .lines
         .last()

@@ -10,7 +10,7 @@ pub const MAX_LINES: usize = 5_000;
 /// The longest output line in bytes.
 pub const MAX_LINE: usize = 8 << 10;
 /// The most bytes of a response body that a probe reports.
-pub const MAX_BODY: usize = 16 << 10;
+pub const MAX_BODY: usize = 32 << 10;
 
 /// What to start, what to ask of it, and how long to watch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

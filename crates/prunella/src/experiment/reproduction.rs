@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use prunella_core::detect::shape::Trait;
 use prunella_core::diagnose::failure::FailureIdentity;
-use prunella_core::signal::Exception;
+use prunella_core::signal::{Exception, ResponseShape};
 use serde::{Deserialize, Serialize};
 
 use super::probe_wire::ProbeRequest;
@@ -20,11 +21,31 @@ pub enum Symptom {
         /// The latency in microseconds that tells slow from normal; `None` until both ends were measured.
         threshold_us: Option<u64>,
     },
+    /// A request is answered well, and its answer has another structure than the last-known-good release gives it.
+    Shape {
+        /// What was said to be otherwise when the failure was seen.
+        claims: Vec<(String, Trait)>,
+        /// What is otherwise in the sandbox, by target; empty until both ends were asked.
+        signs: Vec<Sign>,
+        /// The last-known-good release's answers, by target.
+        good: Vec<Option<ResponseShape>>,
+    },
     /// The process ends by itself, or never becomes ready; no request is needed.
     Process {
         /// How long to watch it, in milliseconds.
         watch_ms: u64,
     },
+}
+
+/// Something that is otherwise in the answer to one of the targets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sign {
+    /// Which target.
+    pub target: usize,
+    /// Where in the answer.
+    pub at: String,
+    /// What is so there and was not.
+    pub what: Trait,
 }
 
 /// A file or directory that the service needs, as it was.
@@ -80,7 +101,9 @@ impl Reproduction {
         let mut parts = Vec::new();
         match &self.symptom {
             Symptom::Process { .. } => parts.push("the start of the process".to_owned()),
-            Symptom::Request | Symptom::Slow { .. } => parts.push(count(self.targets.len(), "failing request")),
+            Symptom::Request | Symptom::Slow { .. } | Symptom::Shape { .. } => {
+                parts.push(count(self.targets.len(), "failing request"));
+            }
         }
         if !self.before.is_empty() {
             parts.push(count(self.before.len(), "earlier request"));

@@ -78,6 +78,8 @@ pub(super) fn kind_name(kind: AnomalyKind) -> &'static str {
         AnomalyKind::NewException => "a new exception",
         AnomalyKind::Exhaustion => "a limit is near",
         AnomalyKind::MemoryRunaway => "memory runs away",
+        AnomalyKind::Silent => "answered well, and otherwise than before",
+        AnomalyKind::Trace => "calls otherwise than before",
         _ => "an anomaly",
     }
 }

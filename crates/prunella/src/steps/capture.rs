@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prunella_core::detect::AnomalyKind;
+use prunella_core::detect::shape::{claim_of, shows};
+use prunella_core::detect::{AnomalyKind, Severity};
 use prunella_core::diagnose::failure::{Exit, FailureIdentity, Location};
 use prunella_core::incident::{Incident, IncidentEvent};
 use prunella_core::signal::Exception;
@@ -13,16 +14,21 @@ use crate::daemon::traffic;
 use crate::experiment::outcome;
 use crate::experiment::probe_wire::ProbeRequest;
 use crate::experiment::reproduction::{Healthy, Reproduction, StateEntry, Symptom};
+use crate::shapes;
 use crate::state::{StateLimits, StateSpec, copy_state};
 
 /// Failing requests that are kept as targets; different ones first.
 const MAX_TARGETS: usize = 5;
+/// Requests whose answers are compared: not each of a route needs to show it.
+const MAX_ANSWERS: usize = 12;
 /// Requests under way when the process died that are kept: one of them killed it.
 const MAX_SUSPECTS: usize = 20;
 /// Earlier requests that changed something.
 const MAX_BEFORE: usize = 50;
-/// Healthy requests, at most one of each route and status.
-const MAX_HEALTHY: usize = 30;
+/// Healthy requests.
+const MAX_HEALTHY: usize = 40;
+/// Healthy requests of a route and status that was broken for others; of the other routes, two of each status.
+const MAX_HEALTHY_OF_HURT: usize = 12;
 /// How long a process without a request is watched, in milliseconds.
 const WATCH_MS: u64 = 10_000;
 
@@ -34,7 +40,7 @@ pub async fn run(bench: Bench) -> Result<Vec<IncidentEvent>, String> {
     let symptom = symptom_of(&bench.incident);
     let (targets, before, healthy) = match &symptom {
         Symptom::Process { .. } => (Vec::new(), Vec::new(), Vec::new()),
-        Symptom::Request | Symptom::Slow { .. } => requests(&bench, &symptom).await?,
+        Symptom::Request | Symptom::Slow { .. } | Symptom::Shape { .. } => requests(&bench, &symptom).await?,
     };
     // A process that dies under a request is reproduced by that request; without one, by its start.
     let symptom = match symptom {
@@ -81,10 +87,18 @@ fn process_died(incident: &Incident) -> bool {
 }
 
 fn symptom_of(incident: &Incident) -> Symptom {
+    // What is merely odd is in the incident too, and is not what is to go away.
+    let page_worthy = incident.anomalies.iter().filter(|a| a.severity == Severity::Page);
     if has(incident, &[AnomalyKind::ErrorRate, AnomalyKind::NewException]) {
         Symptom::Request
     } else if has(incident, &[AnomalyKind::Latency]) {
         Symptom::Slow { threshold_us: None }
+    } else if has(incident, &[AnomalyKind::Silent]) {
+        Symptom::Shape {
+            claims: page_worthy.filter_map(claim_of).collect(),
+            signs: Vec::new(),
+            good: Vec::new(),
+        }
     } else if has(incident, &[AnomalyKind::Readiness]) {
         Symptom::Process { watch_ms: 0 }
     } else {
@@ -114,7 +128,9 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         c.body.is_complete()
             && match symptom {
                 // Successes are sampled. Any request of a slow route will do: the sandbox measures it on both releases.
-                Symptom::Slow { .. } => c.failure.is_none() && routes.contains(c.route.as_str()),
+                Symptom::Slow { .. } | Symptom::Shape { .. } => {
+                    c.failure.is_none() && routes.contains(c.route.as_str())
+                }
                 // The requests that a process takes along when it dies are on any route.
                 _ => {
                     is_its_own
@@ -126,6 +142,16 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
     let mut candidates: Vec<&Capture> = all.iter().filter(is_target).collect();
     if matches!(symptom, Symptom::Slow { .. }) {
         candidates.sort_by_key(|c| (c.release.as_deref() != Some(failing), std::cmp::Reverse(c.latency_us)));
+    } else if let Symptom::Shape { claims, .. } = symptom {
+        // Those whose recorded answer shows it come first; any other may show it in the sandbox.
+        let shown = |c: &Capture| {
+            let shape = shapes::of_capture(c).filter(|_| c.release.as_deref() == Some(failing));
+            shape.is_some_and(|s| claims.iter().any(|(at, what)| shows(&s, at, *what) == Some(true)))
+        };
+        candidates.sort_by_cached_key(|c| {
+            let its_own = c.release.as_deref() == Some(failing);
+            (!shown(c), !its_own, std::cmp::Reverse(c.at_ms))
+        });
     } else if died {
         // The one that killed it is the oldest that reached it; those after it found nobody.
         candidates.sort_by_key(|c| (!reached(c), c.order_us));
@@ -138,7 +164,11 @@ async fn requests(bench: &Bench, symptom: &Symptom) -> Result<Requests, String> 
         .filter(|c| seen.insert((c.method.clone(), c.uri.clone())))
         .cloned()
         .collect();
-    targets.truncate(if died { MAX_SUSPECTS } else { MAX_TARGETS });
+    targets.truncate(match symptom {
+        Symptom::Shape { .. } => MAX_ANSWERS,
+        _ if died => MAX_SUSPECTS,
+        _ => MAX_TARGETS,
+    });
     let before = before(&all, &targets);
     let healthy = healthy(&all, incident);
     Ok((targets, before, healthy))
@@ -168,24 +198,31 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
     earlier.split_off(surplus)
 }
 
-/// Safe requests that were answered well, newest first, one of each route and path.
+/// Safe requests that were answered well, newest first, a few of each route. A route that was broken for others tells
+/// most: a fix for some of its requests must not break the rest.
 fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let good = incident.good.as_ref().map(|g| g.release.as_str());
+    let hurt: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
+    let is_hurt = |c: &Capture| hurt.contains(c.route.as_str());
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
     let mut sorted: Vec<&Capture> = all
         .iter()
         .filter(|c| c.failure.is_none() && is_safe_method(&c.method) && c.method != "HEAD" && c.body.is_complete())
         .collect();
     // What the good release has answered tells most.
-    sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
-    let mut kept = Vec::new();
+    sorted.sort_by_key(|c| (!is_hurt(c), c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
+    let (mut kept, mut seen) = (Vec::new(), BTreeSet::new());
     for capture in sorted {
+        if !seen.insert((&capture.method, &capture.uri, capture.body.bytes())) {
+            continue;
+        }
         let Some(status) = capture.response.as_ref().map(|r| r.status).filter(|s| *s < 500) else {
             continue;
         };
         let count = by_route.entry((capture.route.clone(), status)).or_default();
         *count += 1;
-        if *count <= 2 && kept.len() < MAX_HEALTHY {
+        let most = if is_hurt(capture) { MAX_HEALTHY_OF_HURT } else { 2 };
+        if *count <= most && kept.len() < MAX_HEALTHY {
             kept.push(Healthy {
                 request: request(capture),
                 route: capture.route.clone(),
@@ -307,6 +344,15 @@ fn identity(bench: &Bench, symptom: &Symptom, target: Option<&Capture>) -> Failu
     let status = target.and_then(|t| t.response.as_ref()).map(|r| r.status);
     if let Symptom::Slow { .. } = symptom {
         return FailureIdentity::from_exit(location, Exit::TimedOut, "too slow");
+    }
+    if let Symptom::Shape { claims, .. } = symptom {
+        let claims: Vec<String> = claims
+            .iter()
+            .map(|(at, what)| format!("{at} {}", what.words()))
+            .collect();
+        let mut identity = FailureIdentity::from_response(location, status.unwrap_or(200), b"");
+        identity.message = claims.join(", ").trim().to_owned();
+        return identity;
     }
     match commonest(&bench.exceptions, &location, &roots) {
         Some(exception) => FailureIdentity::from_exception(exception, location, status, &roots),

@@ -14,6 +14,7 @@ use prunella_core::incident::{IncidentEvent, ReleaseRef};
 use prunella_core::verify::Trial;
 
 use super::Bench;
+use super::compare;
 use super::form;
 use crate::diffs;
 use crate::experiment::lab::Lab;
@@ -160,6 +161,7 @@ impl Work<'_> {
         match self.lab.reproduction.symptom.clone() {
             Symptom::Process { .. } => return Ok(None),
             Symptom::Slow { .. } => return self.tell_slow_from_normal(good),
+            Symptom::Shape { claims, .. } => return compare::answers(&mut self.lab, &head, good, claims),
             Symptom::Request => {}
         }
         self.lab.good_class = self.good_class(good)?;

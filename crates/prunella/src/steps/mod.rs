@@ -3,9 +3,11 @@
 //! could have written differently.
 
 pub mod capture;
+mod compare;
 pub mod diagnose;
 pub(crate) mod fewest;
 mod form;
+pub(crate) mod names;
 pub mod publish;
 pub mod repair;
 pub mod shrink;

@@ -25,6 +25,7 @@ fn each_command() {
         "status",
         "incidents",
         "explain",
+        "ack",
         "rollback",
         "pause",
         "resume",

@@ -9,6 +9,7 @@ mod ladder;
 mod plain;
 mod process;
 mod service;
+mod silent;
 mod symptoms;
 mod tampering;
 mod world;

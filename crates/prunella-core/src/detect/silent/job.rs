@@ -1,0 +1,254 @@
+//! A job that runs by the clock: it did not run, ran twice, or ran and did nothing.
+//!
+//! *Signals.* Root spans that answer no request, and log lines, each by its name or words without numbers.
+//!
+//! *Method.* An event is periodic if its last eight intervals lie within a fifth of their median. Then it is overdue
+//! after 1.8 periods, unless its whole service is silent; a repetition within 0.4 periods is one too many; and a run whose
+//! first number (rows, items, files) is zero, or which makes no child call, where none of the last eight did so, did
+//! nothing. A deploy moves the phase: the clock starts anew with it.
+//!
+//! *Source.* Dead man's switches of job monitors (missed, early and empty runs), with the period learned instead of
+//! told.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// Intervals that are remembered.
+const KEPT: usize = 8;
+/// The shortest period that is one, ms.
+const MIN_PERIOD_MS: i64 = 2_000;
+const MAX_PERIOD_MS: i64 = 8 * 86_400_000;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Overdue {
+        periods_tenths: i64,
+    },
+    Twice {
+        after_ms: i64,
+    },
+    Nothing,
+    /// It ended in less than a fifth of the shortest time before.
+    AtOnce {
+        ms: i64,
+    },
+}
+
+/// One event that may be periodic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Job {
+    last_ms: Option<i64>,
+    intervals: VecDeque<i64>,
+    amounts: VecDeque<u64>,
+    durations: VecDeque<i64>,
+    told_overdue: bool,
+    /// Intervals in a row that fitted no period.
+    misfits: u32,
+}
+
+impl Job {
+    /// The period, if it has one, ms.
+    pub(super) fn period_ms(&self) -> Option<i64> {
+        if self.intervals.len() < KEPT {
+            return None;
+        }
+        let mut sorted: Vec<i64> = self.intervals.iter().copied().collect();
+        sorted.sort_unstable();
+        let median = sorted[KEPT / 2];
+        let tolerance = (median / 5).max(500);
+        let regular = sorted[KEPT - 1] - sorted[0] <= 2 * tolerance;
+        (regular && (MIN_PERIOD_MS..MAX_PERIOD_MS).contains(&median)).then_some(median)
+    }
+
+    /// A run at this time; how much it did, and how long it took, where that is known.
+    pub(super) fn ran(&mut self, at_ms: i64, amount: Option<u64>, took_ms: Option<i64>) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let period = self.period_ms();
+        self.told_overdue = false;
+        if let Some(last) = self.last_ms {
+            let interval = at_ms.saturating_sub(last);
+            if interval < 0 {
+                return wrong;
+            }
+            match period {
+                Some(period) if interval * 10 < period * 4 => {
+                    wrong.push(Wrong::Twice { after_ms: interval });
+                    self.misfits += 1;
+                }
+                // A gap is told when it is overdue; it says nothing about the period.
+                Some(period) if interval * 10 > period * 18 => self.misfits += 1,
+                _ => self.learn(interval),
+            }
+            if self.misfits as usize > KEPT / 2 {
+                *self = Self::default();
+            }
+        }
+        // A second run that comes too early leaves the phase as it is.
+        if !wrong.iter().any(|w| matches!(w, Wrong::Twice { .. })) {
+            self.last_ms = Some(at_ms);
+        }
+        if period.is_some() {
+            wrong.extend(self.did_nothing(amount));
+            wrong.extend(self.at_once(took_ms));
+        }
+        if let Some(amount) = amount {
+            push(&mut self.amounts, amount);
+        }
+        if let Some(took) = took_ms {
+            push(&mut self.durations, took);
+        }
+        wrong
+    }
+
+    fn learn(&mut self, interval: i64) {
+        push(&mut self.intervals, interval);
+        self.misfits = 0;
+    }
+
+    fn did_nothing(&self, amount: Option<u64>) -> Option<Wrong> {
+        let always = self.amounts.len() == KEPT && self.amounts.iter().all(|a| *a > 0);
+        (always && amount == Some(0)).then_some(Wrong::Nothing)
+    }
+
+    fn at_once(&self, took_ms: Option<i64>) -> Option<Wrong> {
+        let shortest = self.durations.iter().min().filter(|_| self.durations.len() == KEPT)?;
+        let took = took_ms?;
+        (*shortest >= 50 && took * 5 < *shortest).then_some(Wrong::AtOnce { ms: took })
+    }
+
+    /// Whether it should have run by now; told once for each gap. `alive_ms` is when its service was heard last.
+    pub(super) fn overdue(&mut self, now_ms: i64, alive_ms: i64) -> Option<Wrong> {
+        let (period, last) = (self.period_ms()?, self.last_ms?);
+        let late = now_ms.saturating_sub(last);
+        let silent = now_ms.saturating_sub(alive_ms) > period / 2;
+        if self.told_overdue || silent || late * 10 < period * 18 + 10_000 {
+            return None;
+        }
+        self.told_overdue = true;
+        Some(Wrong::Overdue {
+            periods_tenths: late * 10 / period,
+        })
+    }
+
+    /// A deploy: what ran by the clock runs by another one now.
+    pub(super) fn restart(&mut self, now_ms: i64) {
+        if self.last_ms.is_some() {
+            self.last_ms = Some(now_ms);
+        }
+        self.told_overdue = false;
+    }
+}
+
+fn push<T>(ring: &mut VecDeque<T>, value: T) {
+    if ring.len() == KEPT {
+        ring.pop_front();
+    }
+    ring.push_back(value);
+}
+
+/// The words of a line without what varies: its key. Numbers and what holds digits become `#`.
+pub(super) fn words(line: &str) -> String {
+    let mut key = String::new();
+    for word in line.split_whitespace().take(16) {
+        if key.len() > 100 {
+            break;
+        }
+        if !key.is_empty() {
+            key.push(' ');
+        }
+        if word.bytes().any(|b| b.is_ascii_digit()) {
+            key.push('#');
+        } else {
+            key.extend(word.chars().take(32));
+        }
+    }
+    key
+}
+
+/// The first number of a line that stands by itself: how much was done. Times and identifiers are none.
+pub(super) fn amount(line: &str) -> Option<u64> {
+    let bare = |word: &str| {
+        let word = word.rsplit(['=', ':']).next().unwrap_or(word);
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        (word.len() <= 9 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())).then(|| word.parse().ok())?
+    };
+    line.split_whitespace()
+        .take(24)
+        .filter(|w| w.matches(':').count() < 2 && !w.contains('-'))
+        .find_map(bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::Prng;
+
+    /// A job that has run every minute, give or take, and did something.
+    fn job() -> (Job, i64) {
+        let (mut job, mut at) = (Job::default(), 0);
+        let mut rng = Prng::new(1);
+        for _ in 0..20 {
+            at += 60_000 + i64::try_from(rng.next() % 4_000).unwrap();
+            assert_eq!(job.ran(at, Some(10), Some(900)), []);
+            assert_eq!(job.overdue(at + 59_000, at + 59_000), None);
+        }
+        (job, at)
+    }
+
+    #[test]
+    fn missed_early_and_empty_runs_are_told() {
+        let (mut late, at) = job();
+        assert_eq!(late.overdue(at + 100_000, at + 100_000), None);
+        assert!(matches!(
+            late.overdue(at + 125_000, at + 124_000),
+            Some(Wrong::Overdue { .. })
+        ));
+        assert_eq!(late.overdue(at + 130_000, at + 130_000), None, "told once");
+        let (mut late, at) = job();
+        assert_eq!(late.overdue(at + 500_000, at + 1_000), None, "the service is gone");
+        let (mut twice, at) = job();
+        assert_eq!(
+            twice.ran(at + 3_000, Some(10), None),
+            [Wrong::Twice { after_ms: 3_000 }]
+        );
+        assert_eq!(twice.ran(at + 60_000, Some(10), None), []);
+        let (mut nothing, at) = job();
+        assert_eq!(nothing.ran(at + 60_000, Some(0), Some(800)), [Wrong::Nothing]);
+        let (mut quick, at) = job();
+        assert_eq!(quick.ran(at + 60_000, Some(10), Some(4)), [Wrong::AtOnce { ms: 4 }]);
+        let (mut deployed, at) = job();
+        deployed.restart(at + 90_000);
+        assert_eq!(deployed.overdue(at + 150_000, at + 150_000), None);
+    }
+
+    #[test]
+    fn what_comes_by_chance_is_no_job() {
+        for seed in 0..200 {
+            let mut rng = Prng::new(seed);
+            let (mut job, mut at) = (Job::default(), 0);
+            for _ in 0..300 {
+                at += (-rng.uniform().ln() * 20_000.0) as i64 + 1;
+                assert_eq!(job.ran(at, None, None), [], "{seed}");
+                assert_eq!(job.overdue(at + 1, at), None);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_have_words_and_amounts() {
+        assert_eq!(
+            words("2024-01-02 cleanup: removed 17 rows of id=a9"),
+            "# cleanup: removed # rows of #"
+        );
+        for (line, expected) in [
+            ("removed 17 rows", Some(17)),
+            ("2024-01-02T10:11:12 job=cleanup rows=0", Some(0)),
+            ("done", None),
+            ("at 10:11:12 sent 4 mails", Some(4)),
+        ] {
+            assert_eq!(amount(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Two counters of a service that kept a ratio, and no longer do: orders to requests, sent to received, tried to done.
+//!
+//! *Signals.* Monotonic sums, counts and sums of histograms, counts of spans by operation, and the requests that the
+//! gateway counted.
+//!
+//! *Method.* Windows of a fixed length. For each pair of counters of a service the baseline gives the ratio r and the
+//! variance of the residual b − r·a. A pair is *linked* if its windows are correlated beyond chance, or if the residual is
+//! smaller than independent counts would leave it, and *exact* if it is much smaller. A ratio is broken only if it was never
+//! like that over any twenty windows before; and of a pair that merely kept its ratio, only if one of the two fell by far
+//! while the other did not move. From then on the standardised residual of each window, cut at
+//! three, goes into a two-sided CUSUM (allowance 0.75, limit 16: one false alarm in about 10¹⁰ windows of a pair, were
+//! residuals normal). Windows that raise no suspicion go on teaching, with a half-life of an hour of windows at most, so
+//! that ratios may have their hours. Two lengths of window see frequent and rare events.
+//!
+//! *Source.* E. S. Page, "Continuous inspection schemes", Biometrika 1954; Lorden, "Procedures for reacting to a change in
+//! distribution", 1971; invariants between counts as in Lou et al., "Mining invariants from console logs for system problem
+//! detection", USENIX ATC 2010, and Jiang, Chen, Yoshihira, "Discovering likely invariants of distributed transaction
+//! systems", 2006.
+
+use serde::{Deserialize, Serialize};
+
+/// Windows that teach before anything is said.
+const LEARN: f64 = 30.0;
+/// How many windows the baseline remembers.
+const MEMORY: f64 = 240.0;
+const ALLOWANCE: f64 = 0.75;
+const LIMIT: f64 = 16.0;
+/// A pair whose CUSUM is below this still learns.
+const CALM: f64 = 5.0;
+const CUT: f64 = 3.0;
+/// The correlation from which a pair is linked, in units of its chance deviation 1/√n.
+const LINKED: f64 = 3.5;
+/// The least correlation of a linked pair.
+const MIN_CORRELATION: f64 = 0.4;
+/// Windows of a block, and how far beyond all former blocks a ratio must be where nothing shows that two counters belong
+/// together.
+const BLOCK: u32 = 20;
+const BEYOND: f64 = 0.4;
+/// A ratio must change by this part at least: nobody acts on less.
+const MIN_CHANGE: f64 = 0.15;
+/// The same for a pair that was exact.
+const MIN_CHANGE_EXACT: f64 = 0.04;
+
+/// What a pair's windows were like: weighted sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sums {
+    n: f64,
+    a: f64,
+    b: f64,
+    aa: f64,
+    bb: f64,
+    ab: f64,
+}
+
+impl Sums {
+    fn add(&mut self, a: f64, b: f64) {
+        let fade = if self.n >= MEMORY { 1.0 - 1.0 / MEMORY } else { 1.0 };
+        for (sum, value) in [
+            (&mut self.n, 1.0),
+            (&mut self.a, a),
+            (&mut self.b, b),
+            (&mut self.aa, a * a),
+            (&mut self.bb, b * b),
+            (&mut self.ab, a * b),
+        ] {
+            *sum = *sum * fade + value;
+        }
+    }
+
+    fn ratio(&self) -> f64 {
+        self.b / self.a.max(f64::MIN_POSITIVE)
+    }
+
+    /// Variance of b − r·a.
+    fn residual(&self) -> f64 {
+        let r = self.ratio();
+        ((self.bb - 2.0 * r * self.ab + r * r * self.aa) / self.n).max(0.0)
+    }
+
+    fn correlation(&self) -> f64 {
+        let (ma, mb) = (self.a / self.n, self.b / self.n);
+        let (va, vb) = (self.aa / self.n - ma * ma, self.bb / self.n - mb * mb);
+        if va <= 0.0 || vb <= 0.0 {
+            return 0.0;
+        }
+        (self.ab / self.n - ma * mb) / (va * vb).sqrt()
+    }
+}
+
+/// A pair of counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Pair {
+    base: Sums,
+    up: f64,
+    down: f64,
+    /// Since the CUSUM that is higher left zero.
+    run: (f64, f64, u32),
+    /// Windows in alarm.
+    alarmed: u32,
+    /// The present block of windows, and the ratios that blocks have had, over everything that was ever learned.
+    block: (f64, f64, u32),
+    lowest: Option<f64>,
+    highest: Option<f64>,
+}
+
+/// How two counters belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// One nearly determines the other.
+    Exact,
+    /// More than chance.
+    Linked,
+    /// Nothing shows that they do, but their ratio has always been the same.
+    Stable,
+}
+
+/// A ratio that broke.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Broken {
+    pub(super) before: f64,
+    pub(super) now: f64,
+    pub(super) exact: bool,
+    pub(super) windows: u32,
+    /// How far each of the two moved from its own rate before: natural logarithms.
+    pub(super) moved: (f64, f64),
+    /// CUSUM over its limit.
+    pub(super) score: f64,
+}
+
+impl Pair {
+    /// Whether it is about the first counter per the second, and not the other way round, is for the caller: `a` is the
+    /// one that is counted per.
+    pub(super) fn window(&mut self, a: f64, b: f64) -> Option<Broken> {
+        if self.base.n < LEARN {
+            self.learn(a, b);
+            return None;
+        }
+        if a <= 0.0 && b <= 0.0 {
+            return None;
+        }
+        let Some(link) = self.link() else {
+            self.learn(a, b);
+            (self.up, self.down) = (0.0, 0.0);
+            return None;
+        };
+        let base = self.base;
+        let (r, mean_a) = (base.ratio(), base.a / base.n);
+        // The residual's variance grows with the traffic.
+        let variance = (base.residual() * (a / mean_a).clamp(0.3, 30.0)).max(floor(&base));
+        let z = ((b - r * a) / variance.sqrt()).clamp(-CUT, CUT);
+        self.up = (self.up + z - ALLOWANCE).max(0.0);
+        self.down = (self.down - z - ALLOWANCE).max(0.0);
+        let high = self.up.max(self.down);
+        if high == 0.0 {
+            self.run = (0.0, 0.0, 0);
+        } else {
+            self.run = (self.run.0 + a, self.run.1 + b, self.run.2.saturating_add(1));
+        }
+        if high < CALM {
+            self.learn(a, b);
+            self.alarmed = 0;
+        }
+        let now = self.run.1 / self.run.0.max(1e-9);
+        let windows = f64::from(self.run.2.max(1));
+        let moved = |run: f64, base_sum: f64| ((run / windows + 0.1) / (base_sum / base.n + 0.1)).ln();
+        let moved = (moved(self.run.0, base.a), moved(self.run.1, base.b));
+        if high < LIMIT {
+            return None;
+        }
+        self.alarmed = self.alarmed.saturating_add(1);
+        let claim = self.is_enough(link, r, now, moved);
+        // A change that stays for long is how it is from now on.
+        if self.alarmed > LEARN as u32 {
+            let (lowest, highest) = (self.lowest.map(|l| l.min(now)), self.highest.map(|h| h.max(now)));
+            *self = Self {
+                lowest,
+                highest,
+                ..Self::default()
+            };
+        }
+        if !claim {
+            return None;
+        }
+        let exact = link == Link::Exact;
+        Some(Broken {
+            before: r,
+            now,
+            exact,
+            windows: windows as u32,
+            moved,
+            score: high / LIMIT,
+        })
+    }
+
+    fn learn(&mut self, a: f64, b: f64) {
+        self.base.add(a, b);
+        let block = &mut self.block;
+        *block = (block.0 + a, block.1 + b, block.2 + 1);
+        if block.2 >= BLOCK && block.0 > 0.0 {
+            let ratio = block.1 / block.0;
+            self.lowest = Some(self.lowest.map_or(ratio, |l| l.min(ratio)));
+            self.highest = Some(self.highest.map_or(ratio, |h| h.max(ratio)));
+            self.block = (0.0, 0.0, 0);
+        }
+    }
+
+    /// Whether a change of the ratio from `r` to `now` is worth a word.
+    fn is_enough(&self, link: Link, r: f64, now: f64, moved: (f64, f64)) -> bool {
+        let change = (now - r).abs() / r.max(1e-9);
+        let beyond = |by: f64| {
+            self.lowest.is_some_and(|l| now < l * (1.0 - by)) || self.highest.is_some_and(|h| now * (1.0 - by) > h)
+        };
+        match link {
+            Link::Exact => change >= MIN_CHANGE_EXACT && beyond(0.0),
+            Link::Linked => change >= MIN_CHANGE && beyond(0.05),
+            // Only that one of them falls while the other goes on: a surge of one is its own affair.
+            Link::Stable => {
+                let alone = |one: f64, other: f64| one < -0.4 && other.abs() < 0.25;
+                beyond(BEYOND) && (alone(moved.0, moved.1) || alone(moved.1, moved.0))
+            }
+        }
+    }
+
+    /// Whether the counters belong together, and how.
+    fn link(&self) -> Option<Link> {
+        let base = &self.base;
+        if base.a < 2.0 * base.n.sqrt() || base.b < 10.0 {
+            return None;
+        }
+        let r = base.ratio();
+        let independent = (base.b + r * base.b) / base.n;
+        let (residual, n) = (base.residual(), base.n);
+        let correlated = base.correlation() >= (LINKED / n.sqrt()).max(MIN_CORRELATION);
+        if residual < 0.25 * independent {
+            Some(Link::Exact)
+        } else if correlated || residual < (1.0 - LINKED * (2.0 / n).sqrt()) * independent {
+            Some(Link::Linked)
+        } else {
+            (n >= 2.0 * LEARN && residual <= 1.6 * independent).then_some(Link::Stable)
+        }
+    }
+}
+
+/// The least variance: counts are whole, and one event falls into this window or the next.
+fn floor(base: &Sums) -> f64 {
+    let r = base.ratio();
+    0.5_f64.max(0.5 * r * r).max(0.1 * base.b / base.n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::Prng;
+
+    /// Windows of about `mean` requests with a share that counts, until the pair breaks.
+    fn run(seed: u64, mean: u64, before: f64, after: f64, healthy: u32) -> Option<u32> {
+        let mut rng = Prng::new(seed);
+        let mut pair = Pair::default();
+        let mut window = |share: f64| {
+            let a = rng.binomial(2 * mean, 0.5) + rng.next() % (mean / 2);
+            let b = rng.binomial(a, share);
+            pair.window(a as f64, b as f64)
+        };
+        for n in 0..healthy {
+            let broken = window(before);
+            assert_eq!(broken, None, "{seed}: false after {n} windows");
+        }
+        (1..200).find(|_| window(after).is_some())
+    }
+
+    #[test]
+    fn a_counter_that_falls_while_requests_do_not() {
+        for seed in 0..10 {
+            assert!(run(seed, 100, 0.2, 0.02, 300).unwrap() <= 10);
+            assert!(run(seed, 100, 1.0, 0.9, 300).unwrap() <= 12);
+            assert!(run(seed, 40, 0.5, 1.0, 300).unwrap() <= 12);
+        }
+    }
+
+    #[test]
+    fn ratios_that_hold_and_counters_that_have_nothing_in_common_say_nothing() {
+        for seed in 0..6 {
+            assert_eq!(run(seed, 60, 0.2, 0.2, 3_000), None);
+        }
+        for seed in 0..20 {
+            let mut rng = Prng::new(seed);
+            let mut pair = Pair::default();
+            for n in 0..2_000 {
+                // The second has a surge of its own now and then.
+                let surge = if n / 100 % 3 == 2 { 3 } else { 1 };
+                let (a, b) = (rng.binomial(100, 0.5), rng.binomial(40 * surge, 0.5));
+                assert_eq!(pair.window(a as f64, b as f64), None, "{seed} {n}");
+            }
+        }
+    }
+}

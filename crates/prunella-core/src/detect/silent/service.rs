@@ -1,0 +1,249 @@
+//! What is known of one service.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::Job;
+use super::queue::Level;
+use super::ratio::{Broken, Pair};
+use super::report;
+use crate::detect::Anomaly;
+use crate::id::{ReleaseId, ServiceName};
+use crate::signal::telemetry::{Origin, SpanKind};
+
+/// Counters of a service that are compared with each other.
+const MAX_COUNTERS: usize = 48;
+const MAX_LEVELS: usize = 64;
+/// Events that may be periodic.
+const MAX_EVENTS: usize = 128;
+/// Log lines that are looked at in a tick of a second; a job does not log more.
+const MAX_LINES: u32 = 200;
+/// What a service may take, about: its pairs, mostly.
+pub(super) const SERVICE_BYTES: usize = 2 * MAX_COUNTERS * MAX_COUNTERS / 2 * 120 + MAX_EVENTS * 400 + MAX_LEVELS * 200;
+const REPEAT_MS: i64 = 600_000;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Counter {
+    /// The last value of a counter that goes on.
+    last: Option<f64>,
+    /// In the present window of each length.
+    now: [f64; 2],
+    claimed_ms: Option<i64>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Service {
+    name: ServiceName,
+    release: ReleaseId,
+    pub(super) heard_ms: i64,
+    /// By name; a counter's place in the order of coming is its number.
+    numbers: BTreeMap<String, usize>,
+    counters: Vec<Counter>,
+    /// Pairs by the numbers of both, the smaller first, for each length of window.
+    pairs: [BTreeMap<u32, Pair>; 2],
+    levels: BTreeMap<String, Level>,
+    events: BTreeMap<String, Job>,
+    #[serde(skip)]
+    lines: u32,
+    pub(super) left_out: u64,
+}
+
+impl Service {
+    pub(super) fn new(origin: &Origin) -> Self {
+        Self {
+            name: origin.service.clone(),
+            release: origin.release.clone(),
+            heard_ms: 0,
+            numbers: BTreeMap::new(),
+            counters: Vec::new(),
+            pairs: Default::default(),
+            levels: BTreeMap::new(),
+            events: BTreeMap::new(),
+            lines: 0,
+            left_out: 0,
+        }
+    }
+
+    fn number(&mut self, name: &str) -> Option<usize> {
+        if let Some(number) = self.numbers.get(name) {
+            return Some(*number);
+        }
+        if self.counters.len() >= MAX_COUNTERS {
+            self.left_out += 1;
+            return None;
+        }
+        self.counters.push(Counter::default());
+        self.numbers.insert(name.to_owned(), self.counters.len() - 1);
+        Some(self.counters.len() - 1)
+    }
+
+    /// A counter's value, or what was added since the last.
+    pub(super) fn counter(&mut self, name: &str, value: f64, cumulative: bool) {
+        if !value.is_finite() || value < 0.0 {
+            return;
+        }
+        let Some(number) = self.number(name) else { return };
+        let counter = &mut self.counters[number];
+        let added = if cumulative {
+            let before = counter.last.replace(value);
+            // After a restart it begins at zero.
+            before.map_or(0.0, |before| if value < before { value } else { value - before })
+        } else {
+            value
+        };
+        counter.now.iter_mut().for_each(|now| *now += added);
+    }
+
+    pub(super) fn add(&mut self, name: &str, added: f64) {
+        self.counter(name, added, false);
+    }
+
+    pub(super) fn count_span(&mut self, kind: SpanKind, name: &str) {
+        let kind = match kind {
+            SpanKind::Server => "answered",
+            SpanKind::Producer => "sent",
+            SpanKind::Consumer => "handled",
+            SpanKind::Internal | SpanKind::Client => "did",
+        };
+        self.add(&format!("{kind} {}", name.chars().take(120).collect::<String>()), 1.0);
+    }
+
+    pub(super) fn level(&mut self, name: &str, value: f64) {
+        if self.levels.len() >= MAX_LEVELS && !self.levels.contains_key(name) {
+            self.left_out += 1;
+            return;
+        }
+        self.levels.entry(name.to_owned()).or_default().set(value);
+    }
+
+    /// Whether another log line may be looked at in this second.
+    pub(super) fn may_look_at_line(&mut self) -> bool {
+        self.lines += 1;
+        self.lines <= MAX_LINES
+    }
+
+    /// Something happened that may be a job's run.
+    pub(super) fn ran(
+        &mut self,
+        key: &str,
+        now_ms: i64,
+        amount: Option<u64>,
+        took_ms: Option<i64>,
+        release: &ReleaseId,
+        out: &mut Vec<Anomaly>,
+    ) {
+        if !self.events.contains_key(key) {
+            if self.events.len() >= MAX_EVENTS {
+                // What has no period makes room for what may have one.
+                let irregular = self.events.iter().find(|(_, job)| job.period_ms().is_none());
+                let Some(name) = irregular.map(|(name, _)| name.clone()) else {
+                    self.left_out += 1;
+                    return;
+                };
+                self.events.remove(&name);
+            }
+            self.events.insert(key.to_owned(), Job::default());
+        }
+        self.release = release.clone();
+        let job = self.events.get_mut(key).expect("inserted above");
+        let period = job.period_ms().unwrap_or(0);
+        for wrong in job.ran(now_ms, amount, took_ms) {
+            out.push(report::job(&self.name, &self.release, key, period, wrong, now_ms));
+        }
+    }
+
+    pub(super) fn overdue(&mut self, now_ms: i64, out: &mut Vec<Anomaly>) {
+        self.lines = 0;
+        for (key, job) in &mut self.events {
+            let period = job.period_ms().unwrap_or(0);
+            if let Some(wrong) = job.overdue(now_ms, self.heard_ms) {
+                out.push(report::job(&self.name, &self.release, key, period, wrong, now_ms));
+            }
+        }
+    }
+
+    /// Another release emits from now on.
+    pub(super) fn deployed(&mut self, release: ReleaseId, now_ms: i64) {
+        self.release = release;
+        self.events.values_mut().for_each(|job| job.restart(now_ms));
+    }
+
+    /// A window of this length is over.
+    pub(super) fn window(&mut self, length: usize, now_ms: i64, out: &mut Vec<Anomaly>) {
+        if length == 0 {
+            for (name, level) in &mut self.levels {
+                if let Some(stuck) = level.window() {
+                    out.push(report::queue(&self.name, &self.release, name, stuck, now_ms));
+                }
+            }
+        }
+        let counts: Vec<f64> = self
+            .counters
+            .iter_mut()
+            .map(|c| std::mem::take(&mut c.now[length]))
+            .collect();
+        let mut broken: Vec<(usize, usize, Broken)> = Vec::new();
+        for (a, count) in counts.iter().enumerate() {
+            for (b, other) in counts.iter().enumerate().skip(a + 1) {
+                if *count == 0.0 && *other == 0.0 {
+                    continue;
+                }
+                let key = u32::try_from(a * MAX_COUNTERS + b).unwrap_or(u32::MAX);
+                let pair = self.pairs[length].entry(key).or_default();
+                if let Some(found) = pair.window(*count, *other) {
+                    broken.push((a, b, found));
+                }
+            }
+        }
+        self.blame(&broken, now_ms, out);
+    }
+
+    /// Of the counters whose ratios broke, the one that moved most: what depends on it moves with it, and what it depends
+    /// on does not move.
+    fn blame(&mut self, broken: &[(usize, usize, Broken)], now_ms: i64, out: &mut Vec<Anomaly>) {
+        let sides = broken
+            .iter()
+            .flat_map(|(a, b, found)| [(*a, found.moved.0), (*b, found.moved.1)]);
+        let most = sides.max_by(|x, y| x.1.abs().total_cmp(&y.1.abs()).then(y.0.cmp(&x.0)));
+        let Some((culprit, _)) = most else { return };
+        let repeated = |at: i64| now_ms.saturating_sub(at) < REPEAT_MS;
+        let told = broken.iter().any(|(a, b, _)| {
+            [a, b]
+                .iter()
+                .any(|c| self.counters[**c].claimed_ms.is_some_and(repeated))
+        });
+        for (a, b, _) in broken {
+            self.counters[*a].claimed_ms = Some(now_ms);
+            self.counters[*b].claimed_ms = Some(now_ms);
+        }
+        if told {
+            return;
+        }
+        let name = |number: usize| {
+            let found = self.numbers.iter().find(|(_, n)| **n == number);
+            found.map_or("", |(name, _)| name.as_str())
+        };
+        let mut pairs: Vec<(&str, &str, Broken)> = broken
+            .iter()
+            .filter(|(a, b, _)| *a == culprit || *b == culprit)
+            .map(|(a, b, found)| (name(*a), name(*b), *found))
+            .collect();
+        // Against what stood still, it shows most clearly.
+        let other = |(a, _, found): &(&str, &str, Broken)| {
+            if *a == name(culprit) {
+                found.moved.1
+            } else {
+                found.moved.0
+            }
+        };
+        pairs.sort_by(|x, y| other(x).abs().total_cmp(&other(y).abs()));
+        out.push(report::ratio(&self.name, &self.release, name(culprit), &pairs, now_ms));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let pairs: usize = self.pairs.iter().map(BTreeMap::len).sum();
+        pairs * 140 + self.counters.len() * 200 + self.events.len() * 500 + self.levels.len() * 200
+    }
+}

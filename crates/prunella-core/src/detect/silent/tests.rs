@@ -1,0 +1,187 @@
+use super::*;
+use crate::detect::testing::Prng;
+use crate::id::{ReleaseId, ServiceName};
+use crate::signal::telemetry::SpanStatus;
+
+fn origin() -> Origin {
+    Origin {
+        service_key: 0,
+        service: ServiceName::parse("shop").unwrap(),
+        release_key: 0,
+        release: ReleaseId::parse("r").unwrap(),
+        instance: String::new(),
+        compare_with: None,
+    }
+}
+
+/// A shop: requests, of which some order; each order sends a mail; a job and a queue.
+struct Case {
+    silent: Silent,
+    rng: Prng,
+    now_ms: i64,
+    totals: [f64; 3],
+    depth: f64,
+}
+
+#[derive(Clone, Copy)]
+struct Behaviour {
+    orders: f64,
+    mails: f64,
+    cleaned: u64,
+    runs: u64,
+    drains: bool,
+}
+
+const NORMAL: Behaviour = Behaviour {
+    orders: 0.2,
+    mails: 1.0,
+    cleaned: 5,
+    runs: 1,
+    drains: true,
+};
+
+impl Case {
+    fn new(seed: u64) -> Self {
+        Self {
+            silent: Silent::new(8 << 20),
+            rng: Prng::new(seed),
+            now_ms: 1_700_000_000_000,
+            totals: [0.0; 3],
+            depth: 0.0,
+        }
+    }
+
+    fn point(&mut self, metric: &str, value: PointValue<'_>, out: &mut Vec<Anomaly>) {
+        let point = PointView {
+            metric,
+            unit: "",
+            scope: "",
+            time_ns: 0,
+            start_ns: 0,
+            value,
+            attributes: &[],
+        };
+        self.silent.point(&origin(), &point, out);
+    }
+
+    fn job(&mut self, rows: u64, out: &mut Vec<Anomaly>) {
+        let attributes = [("rows", Attribute::Int(i64::try_from(rows).unwrap()))];
+        let span = SpanView {
+            trace_id: [1; 16],
+            span_id: [1; 8],
+            parent_id: None,
+            name: "cleanup",
+            kind: SpanKind::Internal,
+            start_ns: 0,
+            end_ns: 40_000_000,
+            status: SpanStatus::Ok,
+            status_message: "",
+            attributes: &attributes,
+            exception_type: None,
+            exception_message: None,
+            exception_stacktrace: None,
+        };
+        self.silent.span(&origin(), &span, out);
+    }
+
+    fn run(&mut self, seconds: i64, b: Behaviour) -> Vec<Anomaly> {
+        let mut out = Vec::new();
+        for second in 0..seconds {
+            let requests = self.rng.binomial(20, 0.5);
+            let orders = self.rng.binomial(requests, b.orders);
+            let mails = self.rng.binomial(orders, b.mails);
+            for (total, added) in self.totals.iter_mut().zip([requests, orders, mails]) {
+                *total += added as f64;
+            }
+            self.depth += self.rng.uniform() * 2.0;
+            if b.drains && self.rng.chance(0.3) {
+                self.depth = (self.depth - 8.0).max(0.0);
+            }
+            if second % 5 == 0 {
+                for (i, metric) in ["requests", "orders", "mails"].into_iter().enumerate() {
+                    let value = PointValue::Sum {
+                        value: self.totals[i],
+                        monotonic: true,
+                        temporality: Temporality::Cumulative,
+                    };
+                    self.point(metric, value, &mut out);
+                }
+                let depth = self.depth;
+                self.point("depth", PointValue::Gauge(depth), &mut out);
+            }
+            if second % 30 == 7 {
+                let rows = if b.cleaned == 0 {
+                    0
+                } else {
+                    b.cleaned + self.rng.next() % 4
+                };
+                (0..b.runs).for_each(|_| self.job(rows, &mut out));
+            }
+            self.now_ms += 1_000;
+            self.silent.tick(self.now_ms, &mut out);
+        }
+        out
+    }
+}
+
+fn check(b: Behaviour, said: &str) {
+    for seed in 0..3 {
+        let mut case = Case::new(seed);
+        let quiet = case.run(1_800, NORMAL);
+        assert!(quiet.is_empty(), "{quiet:#?}");
+        let found = case.run(600, b);
+        let says = |a: &Anomaly| a.evidence.iter().any(|e| e.contains(said));
+        assert!(found.iter().any(says), "{said}: {found:#?}");
+        assert!(found.len() <= 24, "{found:#?}");
+    }
+}
+
+#[test]
+fn what_reports_no_error_is_found() {
+    check(Behaviour { orders: 0.05, ..NORMAL }, "`orders` per `requests`");
+    check(Behaviour { mails: 0.5, ..NORMAL }, "`mails` per");
+    check(Behaviour { cleaned: 0, ..NORMAL }, "ran and did nothing");
+    check(Behaviour { runs: 2, ..NORMAL }, "came again after");
+    check(Behaviour { runs: 0, ..NORMAL }, "overdue");
+    check(
+        Behaviour {
+            drains: false,
+            ..NORMAL
+        },
+        "and not fallen in between",
+    );
+}
+
+#[test]
+fn a_healthy_day_says_nothing() {
+    for seed in 10..13 {
+        let mut case = Case::new(seed);
+        let found = case.run(20_000, NORMAL);
+        assert!(found.is_empty(), "{seed}: {found:#?}");
+    }
+}
+
+#[test]
+fn state_survives_a_restart_and_is_bounded() {
+    let mut case = Case::new(1);
+    case.run(1_800, NORMAL);
+    let saved = serde_json::to_string(&case.silent.snapshot().unwrap()).unwrap();
+    let mut restored = Silent::new(8 << 20);
+    restored.restore(&serde_json::from_str(&saved).unwrap()).unwrap();
+    restored.now_ms = case.silent.now_ms;
+    restored.windows_from = case.silent.windows_from;
+    case.silent = restored;
+    let found = case.run(300, Behaviour { cleaned: 0, ..NORMAL });
+    assert!(!found.is_empty());
+    let mut out = Vec::new();
+    for n in 0..5_000 {
+        let value = PointValue::Sum {
+            value: 1.0,
+            monotonic: true,
+            temporality: Temporality::Delta,
+        };
+        case.point(&format!("series {n}"), value, &mut out);
+    }
+    assert!(case.silent.bytes() < SERVICE_BYTES);
+    assert!(case.silent.overflows()[1].count > 4_000);
+}
