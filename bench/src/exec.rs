@@ -49,6 +49,16 @@ pub(crate) fn start_on(cpu: usize, program: &Path, args: &[&str]) -> Result<Proc
     Ok(Process { child })
 }
 
+/// Starts `program` on any processor.
+pub(crate) fn start(program: &Path, args: &[&str]) -> Result<Process, BenchError> {
+    let what = format!("cannot start {}", program.display());
+    let child = command(program, args)
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(BenchError::io(what))?;
+    Ok(Process { child })
+}
+
 /// Runs `program` on processor `cpu` to its end and returns what it wrote to stdout.
 pub(crate) fn output_on(cpu: usize, program: &Path, args: &[&str]) -> Result<String, BenchError> {
     let cpu = cpu.to_string();
@@ -110,7 +120,8 @@ pub(crate) fn stderr_of(program: &Path, args: &[&str]) -> Result<String, BenchEr
 }
 
 impl Process {
-    fn pid(&self) -> u32 {
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 

@@ -7,16 +7,20 @@
 mod data;
 mod exception_grouping;
 mod exec;
+mod false_alarms;
 mod gateway;
+mod leaks;
 mod log_anomalies;
 mod log_grouping;
 mod model;
 mod nab;
 mod petshop;
+mod random;
 mod regressions;
 mod repair;
 mod report;
 mod root_cause_bench;
+mod series;
 mod silent;
 mod throughput;
 
@@ -35,7 +39,9 @@ struct Suite {
 /// Every suite, one line each.
 static SUITES: &[Suite] = &[
     exception_grouping::SUITE,
+    false_alarms::SUITE,
     gateway::SUITE,
+    leaks::SUITE,
     log_anomalies::SUITE,
     log_grouping::SUITE,
     model::SUITE,
@@ -44,6 +50,7 @@ static SUITES: &[Suite] = &[
     regressions::SUITE,
     repair::SUITE,
     root_cause_bench::SUITE,
+    series::SUITE,
     silent::SUITE,
     throughput::SUITE,
 ];

@@ -1,10 +1,9 @@
 //! The data set's files: `data/<group>/<file>.csv` with `timestamp,value`, and `labels/combined_windows.json`.
 
-use crate::Options;
 use crate::report::BenchError;
+use crate::{Options, data};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One labelled series.
 pub(super) struct Series {
@@ -17,48 +16,22 @@ pub(super) struct Series {
     pub(super) windows: Vec<(usize, usize)>,
 }
 
-/// Where the data are: `--data`, else `nab` below `PRUNELLA_DATA`, else below the data folder beside the checkout.
-#[allow(clippy::disallowed_methods, reason = "a benchmark has no configuration file")]
-fn root(options: &Options) -> PathBuf {
-    let default = || std::env::var("PRUNELLA_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
-    options
-        .data
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(default()).join("nab"))
-}
-
-fn read(path: &Path) -> Result<String, BenchError> {
-    fs::read_to_string(path).map_err(BenchError::io(format!(
-        "{} (give the data set's folder with --data)",
-        path.display()
-    )))
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
-    let entries = fs::read_dir(folder).map_err(BenchError::io(folder.display().to_string()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-    paths.sort();
-    Ok(paths)
-}
-
 /// Every labelled series, sorted by name.
 pub(super) fn load(options: &Options) -> Result<Vec<Series>, BenchError> {
-    let root = root(options);
-    let labels = read(&root.join("labels/combined_windows.json"))?;
+    let root = data::root(options, "nab");
+    let labels = data::text(&root.join("labels/combined_windows.json"))?;
     let labels: BTreeMap<String, Vec<(String, String)>> =
         serde_json::from_str(&labels).map_err(|e| BenchError::Unexpected(format!("combined_windows.json: {e}")))?;
     let mut all = Vec::new();
-    for group in list(&root.join("data"))?.iter().filter(|p| p.is_dir()) {
-        for file in list(group)?
-            .iter()
-            .filter(|p| p.extension().is_some_and(|e| e == "csv"))
-        {
+    for group in &data::folders(&root.join("data"))? {
+        let files = data::files(group)?;
+        for file in files.iter().filter(|p| p.extension().is_some_and(|e| e == "csv")) {
             let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let (group, name) = (last(group), format!("{}/{}", last(group), last(file)));
             let windows = labels
                 .get(&name)
                 .ok_or_else(|| BenchError::Unexpected(format!("{name} has no entry in combined_windows.json")))?;
-            all.push(parse(name, group, &read(file)?, windows)?);
+            all.push(parse(name, group, &data::text(file)?, windows)?);
         }
     }
     if all.is_empty() {

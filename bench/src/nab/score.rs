@@ -168,35 +168,28 @@ fn behind(windows: &[(usize, usize)], i: usize) -> f64 {
     })
 }
 
-/// A point's score, its worth, and the window (of which series) that it lies in.
-type Scored = (f64, f64, Option<(usize, usize)>);
-
 /// The threshold that is best for these series together; above 1 (never an alarm) if silence is best.
 pub(super) fn best_threshold(corpus: &[&Judged], profile: Profile) -> f64 {
-    let mut points: Vec<Scored> = Vec::new();
+    // A point with its series.
+    let mut points: Vec<(usize, Point)> = Vec::new();
     for (series, judged) in corpus.iter().enumerate() {
-        points.extend(
-            judged
-                .points
-                .iter()
-                .map(|p| (p.score, p.worth, p.window.map(|w| (series, w)))),
-        );
+        points.extend(judged.points.iter().map(|&point| (series, point)));
     }
-    points.sort_by(|a, b| b.0.total_cmp(&a.0));
+    points.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
     let mut best_of: BTreeMap<(usize, usize), f64> = BTreeMap::new();
     let (mut gain, mut best, mut threshold) = (0.0, 0.0, 1.1);
-    for (i, &(score, worth, window)) in points.iter().enumerate() {
+    for (i, &(series, Point { score, worth, window })) in points.iter().enumerate() {
         gain += match window {
             None => profile.false_alarm * worth,
-            Some(window) => match best_of.insert(window, worth) {
+            Some(window) => match best_of.insert((series, window), worth) {
                 None => profile.missed + profile.found * worth,
                 Some(before) => {
-                    best_of.insert(window, before.max(worth));
+                    best_of.insert((series, window), before.max(worth));
                     profile.found * (worth - before).max(0.0)
                 }
             },
         };
-        let last_of_score = points.get(i + 1).is_none_or(|next| next.0 < score);
+        let last_of_score = points.get(i + 1).is_none_or(|next| next.1.score < score);
         if last_of_score && gain > best {
             (best, threshold) = (gain, score);
         }

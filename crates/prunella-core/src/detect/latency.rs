@@ -5,8 +5,9 @@
 //! *Method.* Quantile exceedance: per route, the shares of requests above limits taken from the baseline's quantiles, by
 //! e-processes over the whole run and over windows of two minutes (`slowness.rs`). α = 0.02 for one release: a route that
 //! the baseline knows gets an equal part, half of it for the whole run, and of the rest the j-th window
-//! 1 / (j (j+1)). A release's first ten seconds with traffic do not count: caches and compilers warm up. A route
-//! that the baseline does not know well enough (200 responses) is not judged: there is nothing to compare with.
+//! 1 / (j (j+1)). A release's first ten seconds with traffic do not count: caches and compilers warm up. While the larger
+//! caches do, in its first ten minutes, less than two and a half times the baseline is odd and no page; then the tests begin
+//! again. A route that the baseline does not know well enough (200 responses) is not judged: there is nothing to compare with.
 //!
 //! *Source.* See [`super::sequential`]; quantile exceedance after Howard, Ramdas, "Sequential estimation of quantiles
 //! with applications to A/B testing and best-arm identification", Bernoulli 2022.
@@ -27,6 +28,9 @@ use crate::signal::{LatencyHistogram, RequestBatch, Role, Signal};
 const NAME: &str = "latency";
 const ALPHA: f64 = 0.02;
 const WARM_UP_MS: u64 = 10_000;
+/// So long caches may fill, and so many times the baseline's quantile is more than that explains.
+const COLD_MS: u64 = 600_000;
+const COLD_TIMES: f64 = 2.5;
 const WINDOW_MS: u64 = 120_000;
 const REPEAT_MS: u64 = 60_000;
 const MAX_ROUTES: usize = 256;
@@ -52,6 +56,9 @@ struct State {
 struct Trial {
     release: ReleaseId,
     since: u64,
+    /// Whether its caches had the time to fill.
+    #[serde(default)]
+    warm: bool,
     known: usize,
     past: Bounded<LatencyHistogram>,
     routes: Bounded<Route>,
@@ -62,6 +69,8 @@ struct Route {
     tests: Option<Tests>,
     seen: LatencyHistogram,
     alarmed: Option<u64>,
+    #[serde(default)]
+    told_odd: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +82,7 @@ struct Tests {
 }
 
 impl State {
-    fn batch(&mut self, batch: &RequestBatch, ctx: &Context) -> Option<Slow> {
+    fn batch(&mut self, batch: &RequestBatch, ctx: &Context) -> Option<(Slow, Severity)> {
         if self.lkg != ctx.lkg {
             self.accept(ctx.lkg.clone());
         }
@@ -138,6 +147,7 @@ impl State {
                 self.trials.push_back(Trial {
                     release: release.clone(),
                     since: now,
+                    warm: false,
                     known: self
                         .past
                         .iter()
@@ -153,7 +163,11 @@ impl State {
 }
 
 impl Trial {
-    fn observe(&mut self, batch: &RequestBatch, now: u64) -> Option<Slow> {
+    fn observe(&mut self, batch: &RequestBatch, now: u64) -> Option<(Slow, Severity)> {
+        if !self.warm && now.saturating_sub(self.since) >= COLD_MS {
+            self.warm = true;
+            self.routes.each(|route| (route.tests, route.alarmed) = (None, None));
+        }
         let slot = self.routes.slot(&batch.route, MAX_ROUTES).to_owned();
         let route = self.routes.entry(&batch.route, MAX_ROUTES);
         add(&mut route.seen, &batch.latency);
@@ -174,8 +188,16 @@ impl Trial {
         if route.alarmed.is_some_and(|last| now.saturating_sub(last) < REPEAT_MS) {
             return None;
         }
-        route.alarmed = Some(now);
-        Some(slow)
+        let cold = !self.warm && (slow.now_us as f64) < COLD_TIMES * slow.before_us as f64;
+        // Odd is told once; the page that may follow must not wait for it.
+        if cold && route.told_odd {
+            return None;
+        }
+        route.told_odd |= cold;
+        if !cold {
+            route.alarmed = Some(now);
+        }
+        Some((slow, if cold { Severity::Odd } else { Severity::Page }))
     }
 }
 
@@ -213,7 +235,10 @@ impl Detector for Latency {
         };
         self.0
             .batch(batch, ctx)
-            .map(|slow| report(batch, &slow))
+            .map(|(slow, severity)| Anomaly {
+                severity,
+                ..report(batch, &slow)
+            })
             .into_iter()
             .collect()
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::exceptions::{Exceptions, StackReader};
 use super::logs::{LogTemplates, Sources};
-use super::{Anomaly, DetectorsSnapshot, Overflow, Silent, SnapshotError, Traces};
+use super::{Anomaly, DetectorsSnapshot, Leaks, Metrics, Overflow, Silent, SnapshotError, Traces};
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
 
@@ -90,6 +90,8 @@ pub type MakeAnalyzer = fn(budget: usize) -> Box<dyn Analyzer>;
 pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
     (4, |budget| Box::new(LogTemplates::new(budget))),
     (1, |budget| Box::new(Exceptions::new(budget))),
+    (8, |budget| Box::new(Metrics::new(budget))),
+    (1, |budget| Box::new(Leaks::new(budget))),
     (3, |budget| Box::new(Traces::new(budget))),
     (2, |budget| Box::new(Silent::new(budget))),
 ];

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Anomaly, ClientErrors, Context, Crash, Detector, ErrorRate, Latency, NewException, Overflow, Readiness, Resource,
-    Shape, SnapshotError,
+    Anomaly, ClientErrors, Context, Crash, Detector, ErrorRate, Latency, Leak, NewException, Overflow, Readiness,
+    Resource, Shape, SnapshotError,
 };
 use crate::id::ServiceName;
 use crate::signal::Signal;
@@ -24,6 +24,7 @@ pub static REGISTRY: &[Make] = &[
     || Box::new(Readiness),
     || Box::new(NewException::default()),
     || Box::new(Resource::default()),
+    || Box::new(Leak::default()),
     || Box::new(Shape::default()),
 ];
 

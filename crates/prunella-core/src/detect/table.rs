@@ -52,6 +52,11 @@ impl<T: Default> Bounded<T> {
         self.entries.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Changes every entry.
+    pub fn each(&mut self, change: impl FnMut(&mut T)) {
+        self.entries.values_mut().for_each(change);
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

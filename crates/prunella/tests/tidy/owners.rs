@@ -10,7 +10,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("bench/src/data.rs", "reads where the public data are"),
     ("bench/src/exec.rs", "starts the peers of the benchmarks"),
     ("bench/src/log_grouping.rs", "reads where the public data are"),
-    ("bench/src/nab/corpus.rs", "reads where the public data are"),
     ("crates/prunella-gateway/src/clock.rs", "the gateway's clock"),
     (
         "crates/prunella-sandbox/src/native/launcher.rs",
