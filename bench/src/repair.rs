@@ -34,7 +34,7 @@ fn run(options: &Options) -> Result<Report, BenchError> {
         let outcome = case.repair(BUDGET, cores, options.model)?;
         let half = if number % 2 == 0 { "even" } else { "odd" };
         say(&format!("{name:<30} {half:<5} {}", outcome.line()));
-        tally.add(name, half, outcome);
+        tally.add(name, half, &outcome);
     }
     Ok(tally.report())
 }
@@ -65,7 +65,7 @@ impl Tally {
         *self.counts.entry(name).or_default() += 1.0;
     }
 
-    fn add(&mut self, name: &str, half: &str, outcome: case::Outcome) {
+    fn add(&mut self, name: &str, half: &str, outcome: &case::Outcome) {
         self.report.cases += 1;
         self.count(format!("cases_{half}"));
         let first = outcome.judged.first();
