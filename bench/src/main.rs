@@ -10,11 +10,13 @@ mod gateway;
 mod log_grouping;
 mod model;
 mod nab;
+mod petshop;
 mod regressions;
 mod repair;
 mod report;
 mod root_cause_bench;
 mod silent;
+mod throughput;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -34,10 +36,12 @@ static SUITES: &[Suite] = &[
     log_grouping::SUITE,
     model::SUITE,
     nab::SUITE,
+    petshop::SUITE,
     regressions::SUITE,
     repair::SUITE,
     root_cause_bench::SUITE,
     silent::SUITE,
+    throughput::SUITE,
 ];
 
 /// What a suite is told.

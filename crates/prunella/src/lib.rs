@@ -18,6 +18,7 @@ pub mod experiment;
 pub mod git;
 pub mod heal;
 pub mod home;
+pub mod ingest;
 pub mod journal;
 pub mod render;
 pub mod shapes;

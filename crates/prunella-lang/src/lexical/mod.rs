@@ -4,6 +4,7 @@
 //! files (the lines of a hunk), so it cannot know whether the first line is inside a string; it errs towards naming
 //! too much, which couples too much, never towards missing a plain definition.
 
+mod dangling;
 mod strip;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use prunella_core::signal::Language;
 use regex::Regex;
 
 use crate::languages::{LexicalData, PACKS};
+pub use dangling::dangling;
 pub use strip::code_only;
 
 /// Lines that are read at most; a hunk of more is generated.
@@ -52,7 +54,7 @@ pub fn definitions_and_uses<'a>(
     lines: impl IntoIterator<Item = &'a str>,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut defs, mut uses) = (BTreeSet::new(), BTreeSet::new());
-    let Some(compiled) = COMPILED.iter().find(|compiled| compiled.language == language) else {
+    let Some(compiled) = compiled(language) else {
         return (defs, uses);
     };
     let lines: Vec<&str> = lines.into_iter().take(MAX_LINES).map(cut).collect();
@@ -72,6 +74,10 @@ pub fn definitions_and_uses<'a>(
         }
     }
     (defs, uses)
+}
+
+fn compiled(language: Language) -> Option<&'static Compiled> {
+    COMPILED.iter().find(|compiled| compiled.language == language)
 }
 
 /// Where the defined identifiers of a line start.

@@ -19,6 +19,7 @@ use super::workshop::{Variant, Workshop};
 use crate::diffs;
 use crate::git::Edit;
 use crate::steps::fewest::{Ground, Searched, as_outcome, search};
+use crate::steps::names::left_over_by;
 
 /// Runs of the command with a candidate.
 const AFTER: usize = 3;
@@ -285,6 +286,9 @@ impl OnCommand<'_> {
                 let all: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
                 all.join("; ")
             })?;
+        }
+        if let Some(why) = left_over_by(&edits) {
+            return Err(why);
         }
         self.shop.write_edits(&self.base, &edits)
     }

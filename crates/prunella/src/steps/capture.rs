@@ -25,8 +25,10 @@ const MAX_ANSWERS: usize = 12;
 const MAX_SUSPECTS: usize = 20;
 /// Earlier requests that changed something.
 const MAX_BEFORE: usize = 50;
-/// Healthy requests, at most one of each route and status.
-const MAX_HEALTHY: usize = 30;
+/// Healthy requests.
+const MAX_HEALTHY: usize = 40;
+/// Healthy requests of a route and status that was broken for others; of the other routes, two of each status.
+const MAX_HEALTHY_OF_HURT: usize = 12;
 /// How long a process without a request is watched, in milliseconds.
 const WATCH_MS: u64 = 10_000;
 
@@ -196,24 +198,31 @@ fn before(all: &[Capture], targets: &[Capture]) -> Vec<Capture> {
     earlier.split_off(surplus)
 }
 
-/// Safe requests that were answered well, newest first, one of each route and path.
+/// Safe requests that were answered well, newest first, a few of each route. A route that was broken for others tells
+/// most: a fix for some of its requests must not break the rest.
 fn healthy(all: &[Capture], incident: &Incident) -> Vec<Healthy> {
     let good = incident.good.as_ref().map(|g| g.release.as_str());
+    let hurt: BTreeSet<&str> = incident.anomalies.iter().filter_map(|a| a.route.as_deref()).collect();
+    let is_hurt = |c: &Capture| hurt.contains(c.route.as_str());
     let mut by_route: BTreeMap<(String, u16), usize> = BTreeMap::new();
     let mut sorted: Vec<&Capture> = all
         .iter()
         .filter(|c| c.failure.is_none() && is_safe_method(&c.method) && c.method != "HEAD" && c.body.is_complete())
         .collect();
     // What the good release has answered tells most.
-    sorted.sort_by_key(|c| (c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
-    let mut kept = Vec::new();
+    sorted.sort_by_key(|c| (!is_hurt(c), c.release.as_deref() != good, std::cmp::Reverse(c.at_ms)));
+    let (mut kept, mut seen) = (Vec::new(), BTreeSet::new());
     for capture in sorted {
+        if !seen.insert((&capture.method, &capture.uri, capture.body.bytes())) {
+            continue;
+        }
         let Some(status) = capture.response.as_ref().map(|r| r.status).filter(|s| *s < 500) else {
             continue;
         };
         let count = by_route.entry((capture.route.clone(), status)).or_default();
         *count += 1;
-        if *count <= 2 && kept.len() < MAX_HEALTHY {
+        let most = if is_hurt(capture) { MAX_HEALTHY_OF_HURT } else { 2 };
+        if *count <= most && kept.len() < MAX_HEALTHY {
             kept.push(Healthy {
                 request: request(capture),
                 route: capture.route.clone(),

@@ -7,6 +7,7 @@ mod compare;
 pub mod diagnose;
 pub(crate) mod fewest;
 mod form;
+pub(crate) mod names;
 pub mod publish;
 pub mod repair;
 pub mod shrink;

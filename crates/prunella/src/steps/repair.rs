@@ -53,6 +53,9 @@ pub fn run(bench: &Bench, strategy: &str) -> Result<Vec<IncidentEvent>, String> 
     {
         return no("it is the same patch as one that was tried".to_owned());
     }
+    if let Some(why) = left_over(&candidate, &head) {
+        return no(why);
+    }
     let patch = bench.blobs.put(candidate.patch.as_bytes()).map_err(|e| e.to_string())?;
     let commit = write(bench, &candidate)?;
     let tree = bench.repo.tree_of(&commit).map_err(|e| e.to_string())?;
@@ -68,6 +71,14 @@ pub fn run(bench: &Bench, strategy: &str) -> Result<Vec<IncidentEvent>, String> 
         rationale: candidate.rationale,
     };
     Ok(vec![IncidentEvent::Proposed { proposal }])
+}
+
+/// What a merge with later work can bring about: a name whose definition is taken back and that is used since.
+fn left_over(candidate: &Candidate, head: &HeadFiles) -> Option<String> {
+    candidate.files.iter().find_map(|file| {
+        let before = head.values().find(|state| state.path == file.path)?;
+        super::names::left_over(&file.path, &before.content, file.after.as_ref()?.as_bytes())
+    })
 }
 
 /// What the search for hunks found.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bench;
 use super::fewest::{Ground, Searched, as_outcome, search};
+use super::names::left_over_by;
 use crate::diffs;
 use crate::experiment::lab::Lab;
 use crate::experiment::reproduction::Reproduction;
@@ -144,6 +145,9 @@ fn objection(lab: &mut Lab, bench: &Bench, before: Option<SuiteRun>, tree: &Comm
 /// The guilty commit without these hunks, as a commit that nothing points to.
 fn without(bench: &Bench, commit: &CommitId, diff: &CommitDiff, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
     let edits = diff.revert(hunks).map_err(|e| e.to_string())?;
+    if let Some(why) = left_over_by(&edits) {
+        return Err(why);
+    }
     write_experiment(bench, commit, &edits)
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod deploying;
+mod diagnose;
 mod docs;
 mod doctor;
 mod heal;
