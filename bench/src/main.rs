@@ -11,10 +11,12 @@ mod gateway;
 mod log_anomalies;
 mod log_grouping;
 mod nab;
+mod petshop;
 mod regressions;
 mod report;
 mod root_cause_bench;
 mod silent;
+mod throughput;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -35,9 +37,11 @@ static SUITES: &[Suite] = &[
     log_anomalies::SUITE,
     log_grouping::SUITE,
     nab::SUITE,
+    petshop::SUITE,
     regressions::SUITE,
     root_cause_bench::SUITE,
     silent::SUITE,
+    throughput::SUITE,
 ];
 
 /// What a suite is told.

@@ -5,6 +5,10 @@
 //! `context/*.json`. The truth is read after the answer. Two baselines run on the same cases: the last deploy before
 //! the alert, and the newest commit.
 
+mod calibration;
+#[path = "../../crates/prunella-core/src/diagnose/bundle/tests/notation.rs"]
+#[allow(dead_code, reason = "the tests of the ranking use all of it")]
+mod notation;
 mod variations;
 
 use std::collections::BTreeMap;
@@ -69,6 +73,10 @@ fn run(options: &Options) -> Result<Report, BenchError> {
         })
         .collect();
     report.figures.extend(variations::robustness(&cases, is_right));
+    let mut calibration = calibration::Calibration::default();
+    variations::each(&cases, |name, found| calibration.add(found, is_right(name, found)));
+    calibration.incidents();
+    report.figures.extend(calibration.figures());
     say(
         "published: “blame the last deploy” is right in 1 of 24 and falls for the decoy in 22; best without an LLM 7 of 24; frontier LLMs 24 of 24",
     );

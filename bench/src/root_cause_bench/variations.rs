@@ -63,6 +63,19 @@ pub(super) fn robustness(cases: &[Case], is_right: impl Fn(&str, &BundleDiagnosi
     found
 }
 
+/// Every case, as it is and in every variation.
+pub(super) fn each(cases: &[Case], mut seen: impl FnMut(&str, &BundleDiagnosis)) {
+    for case in cases {
+        seen(&case.name, &diagnose(&case.bundle));
+        for (_, change) in CHANGES {
+            let mut bundle = case.bundle.clone();
+            change(&mut bundle);
+            seen(&case.name, &diagnose(&bundle));
+        }
+        seen(&case.name, &diagnose(&with_decoys(case, cases)));
+    }
+}
+
 fn rotate(bundle: &mut Bundle, field: fn(&mut Commit) -> &mut String) {
     let mut values: Vec<String> = bundle
         .commits

@@ -89,6 +89,11 @@ pub enum Verb {
     Incidents(Incidents),
     /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
     Explain(Explain),
+    /// Show recorded telemetry to the detectors, with the recorded time
+    ///
+    /// Reads OTLP as the Collector's file exporter writes it (JSON lines, or protobuf with lengths), and log lines: JSON,
+    /// logfmt or plain text. Several files are merged by time. Needs no repository.
+    Replay(Replay),
     /// Acknowledge an incident: until then its causes open no other
     Ack(Ack),
     /// Go back to the last-known-good release
@@ -106,10 +111,18 @@ pub enum Verb {
     /// Exits with 0 if a patch was proven, with 1 if not: then the page says how far it got.
     #[command(after_help = "Example: prunella heal --patch fix.diff -- python -m pytest tests/test_cart.py")]
     Heal(Heal),
-    /// Find the commit and the hunks that broke a failing command
+    /// Say who did it: of a failing command, a frozen incident or a live one
     ///
-    /// As `heal`, without making a patch. Exits with 0 if the cause is proven, otherwise with 1.
-    #[command(after_help = "Example: prunella diagnose -- npm test")]
+    /// `diagnose -- COMMAND` finds the commit and the hunks that broke a command: as `heal`, without making a patch. Exits
+    /// with 0 if the cause is proven, otherwise with 1.
+    ///
+    /// `diagnose DIR` ranks a frozen incident, a directory with exported telemetry, and runs nothing: docs/bundle-format.md
+    /// says what can be in it. `diagnose INCIDENT` shows what is known of one in the ledger. Both show evidence for and
+    /// against, what was ruled out and what was not looked at, and exit with 0 if a commit or another cause is likelier
+    /// than everything else together, otherwise with 1.
+    #[command(
+        after_help = "Examples:\n  prunella diagnose -- npm test\n  prunella diagnose incident/ --repo . --format sarif"
+    )]
     Diagnose(Diagnose),
     /// Show the log templates of a log, and the statements that wrote them
     ///
@@ -191,7 +204,21 @@ pub struct Explain {
     pub id: String,
 }
 
-/// What `heal` and `diagnose` share.
+/// `replay`
+#[derive(Clone, Debug, Args)]
+pub struct Replay {
+    /// The recordings; also packed by gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The service that log lines are of
+    #[arg(long, value_name = "NAME", default_value = "replayed")]
+    pub service: String,
+    /// What the detectors may keep together, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub memory: usize,
+}
+
+/// A failing command and what may be spent on it.
 #[derive(Clone, Debug, Args)]
 pub struct Failing {
     /// What it may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
@@ -231,9 +258,53 @@ pub struct Heal {
 /// `diagnose`
 #[derive(Clone, Debug, Args)]
 pub struct Diagnose {
-    /// The command and its limits.
-    #[command(flatten)]
-    pub failing: Failing,
+    /// A directory with exported telemetry, or an incident (any unambiguous beginning will do)
+    #[arg(
+        value_name = "DIR|INCIDENT",
+        required_unless_present = "command",
+        conflicts_with = "command"
+    )]
+    pub target: Option<String>,
+    /// Take commits, diffs and owners from this git repository where the directory has none
+    #[arg(long, value_name = "PATH", conflicts_with = "command")]
+    pub repo: Option<PathBuf>,
+    /// How to show the answer: text, markdown, json or sarif
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, hide_possible_values = true, conflicts_with = "command")]
+    pub format: Format,
+    /// What a command may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl Diagnose {
+    /// The failing command with its limits, if one was given.
+    #[must_use]
+    pub fn failing(&self) -> Option<Failing> {
+        (!self.command.is_empty()).then(|| Failing {
+            budget: self.budget,
+            timeout: self.timeout,
+            command: self.command.clone(),
+        })
+    }
+}
+
+/// How a diagnosis is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// For a pull request, a chat, a document.
+    Markdown,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
 }
 
 /// `templates`

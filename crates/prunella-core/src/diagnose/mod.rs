@@ -15,12 +15,14 @@ pub mod failure;
 pub mod hunks;
 pub mod merge3;
 mod normalise;
+pub mod page;
 pub mod patch;
 pub mod paths;
 pub mod rank;
 mod render;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod topology;
 mod words;
 
 pub use diagnosis::{

@@ -4,12 +4,14 @@
 mod ack;
 mod demo;
 mod deploy;
+mod diagnose;
 mod doctor;
 mod explain;
 mod heal;
 pub mod hidden;
 mod incidents;
 mod init;
+mod replay;
 mod repository;
 mod rollback;
 mod run;
@@ -63,12 +65,13 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Replay(options) => replay::replay(dir, &options, ui)?,
+            Verb::Diagnose(options) => diagnose::run(dir, &options, ui).await?,
             Verb::Ack(options) => ack::ack(dir, &options, ui).await?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
-            Verb::Diagnose(options) => heal::diagnose(dir, &options.failing, ui)?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };

@@ -83,6 +83,18 @@ pub struct Ui {
     chatty: bool,
 }
 
+/// Prints to stdout, with a line break at the end. A reader that went away is no error.
+fn print(mut out: String) -> Result<(), Problem> {
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    let mut stdout = anstream::stdout();
+    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 impl Ui {
     /// Sets colour, errors and logging up for this process.
     #[must_use]
@@ -112,26 +124,26 @@ impl Ui {
     /// # Errors
     /// If stdout cannot be written; a reader that has gone away is no error.
     pub fn data<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) -> Result<(), Problem> {
-        let mut out = if self.json {
-            let json = serde_json::to_string_pretty(document).map_err(|e| {
-                Problem::new(
-                    Fault::Defect,
-                    format!("the data has no JSON form: {e}"),
-                    "Run it without --json.",
-                )
-            })?;
-            escape_invisible(&json)
-        } else {
-            text()
-        };
-        if !out.ends_with('\n') {
-            out.push('\n');
+        if self.json {
+            return self.document(document);
         }
-        let mut stdout = anstream::stdout();
-        match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        print(text())
+    }
+
+    /// Prints data as one JSON document, whatever was asked for.
+    ///
+    /// # Errors
+    /// If it has no JSON form, or stdout cannot be written to.
+    #[allow(clippy::unused_self, reason = "data goes through the one door")]
+    pub fn document<T: Serialize>(&self, document: &T) -> Result<(), Problem> {
+        let json = serde_json::to_string_pretty(document).map_err(|e| {
+            Problem::new(
+                Fault::Defect,
+                format!("the data has no JSON form: {e}"),
+                "Run it without --json.",
+            )
+        })?;
+        print(escape_invisible(&json))
     }
 
     /// Something that a person should know, on stderr.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod deploying;
+mod diagnose;
 mod docs;
 mod doctor;
 mod heal;
@@ -9,4 +10,5 @@ mod help;
 mod history;
 mod init;
 mod pages;
+mod templates;
 mod world;

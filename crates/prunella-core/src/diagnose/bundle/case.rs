@@ -130,7 +130,32 @@ impl Case<'_> {
             self.affected.contains(service) || self.affected.iter().any(|other| self.topology.adjacent(service, other))
         };
         let services = suspect.services();
-        services.is_empty() || services.into_iter().any(near)
+        services.is_empty()
+            || services.iter().any(|service| near(service) || self.moved(service))
+            || self.is_linked(suspect)
+            || self.is_silent(suspect)
+    }
+
+    /// Whether any series of a subject changed, whatever it is about.
+    pub(super) fn moved(&self, subject: &str) -> bool {
+        self.symptoms.moves.iter().any(|moved| moved.subject == subject)
+    }
+
+    /// Whether what fails names what it changed.
+    pub(super) fn is_linked(&self, suspect: &Suspect<'_>) -> bool {
+        !super::engines::values::names(suspect, self).is_empty()
+    }
+
+    /// Whether it is configuration of something without telemetry: what it reaches is unknown.
+    pub(super) fn is_silent(&self, suspect: &Suspect<'_>) -> bool {
+        let speaks = |service: &str| {
+            self.bundle.metrics.iter().any(|series| series.subject == service)
+                || self.bundle.logs.iter().any(|log| log.service == service)
+                || self.bundle.spans.iter().any(|span| span.service == service)
+                || self.bundle.patterns.iter().any(|pattern| pattern.service == service)
+        };
+        let settings = suspect.change.hunks.iter().all(|hunk| effect::is_data(&hunk.file));
+        settings && !suspect.services().into_iter().any(speaks)
     }
 }
 

@@ -443,6 +443,67 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (Schema, OFTEN),
             (BadData, SOMETIMES),
         ],
+        Effect::ConnectionEachCall => &[
+            (Leak, DIRECT),
+            (Latency, OFTEN),
+            (Tls, OFTEN),
+            (Pool, OFTEN),
+            (Refused, OFTEN),
+            (Deadline, OFTEN),
+            (Cpu, SOMETIMES),
+            (Dns, SOMETIMES),
+            (Memory, SOMETIMES),
+            (Network, SOMETIMES),
+        ],
+        Effect::IdentityChanged => &[
+            (WrongResult, DIRECT),
+            (Permission, OFTEN),
+            (Auth, OFTEN),
+            (CacheMiss, OFTEN),
+            (Queue, SOMETIMES),
+            (BadData, OFTEN),
+            (Locks, OFTEN),
+        ],
+        Effect::LockRemoved => &[
+            (WrongResult, DIRECT),
+            (BadData, OFTEN),
+            (Nil, SOMETIMES),
+            (Bounds, SOMETIMES),
+            (Crash, SOMETIMES),
+            (Errors, SOMETIMES),
+        ],
+        Effect::ProbeChanged => &[
+            (Crash, DIRECT),
+            (Refused, OFTEN),
+            (Errors, SOMETIMES),
+            (Deadline, SOMETIMES),
+        ],
+        Effect::OrderChanged => &[
+            (Errors, OFTEN),
+            (Auth, OFTEN),
+            (Permission, OFTEN),
+            (WrongResult, OFTEN),
+            (Schema, SOMETIMES),
+            (Nil, SOMETIMES),
+        ],
+        Effect::LogsMore => &[
+            (Disk, OFTEN),
+            (Latency, OFTEN),
+            (Cpu, OFTEN),
+            (Queue, OFTEN),
+            (Quota, SOMETIMES),
+            (Memory, SOMETIMES),
+        ],
+        Effect::Narrowed => &[
+            (Permission, DIRECT),
+            (Auth, OFTEN),
+            (Errors, OFTEN),
+            (Refused, OFTEN),
+            (Network, OFTEN),
+            (Deadline, OFTEN),
+            (Schema, SOMETIMES),
+            (BadData, SOMETIMES),
+        ],
         Effect::StartupChanged => &[
             (Crash, DIRECT),
             (Configuration, OFTEN),
@@ -470,6 +531,7 @@ pub(super) fn is_late(effect: Effect) -> bool {
             | Effect::CleanupRemoved
             | Effect::Accumulates
             | Effect::Spawns
+            | Effect::ConnectionEachCall
             | Effect::BackoffRemoved
             | Effect::RetryAdded
             | Effect::RetryRaised

@@ -29,8 +29,22 @@ pub(super) fn norm(text: &str) -> String {
     out
 }
 
-/// Whether a text made by [`norm`] has the phrase, beginning at a word; a phrase that ends with `_` ends at a word too.
+/// Characters that may stand between the two parts of a phrase with a gap.
+const GAP: usize = 48;
+
+/// Whether a text made by [`norm`] has the phrase, beginning at a word; a phrase that ends with `_` ends at a word too,
+/// and one with `..` in it has other words there.
 pub(super) fn says(normed: &str, phrase: &str) -> bool {
+    if let Some((first, second)) = phrase.split_once("..") {
+        return normed
+            .match_indices(first)
+            .filter(|(at, _)| normed[..*at].ends_with(' '))
+            .any(|(at, _)| {
+                let rest = &normed[at + first.len()..];
+                let end = rest.char_indices().nth(GAP).map_or(rest.len(), |(end, _)| end);
+                says(&rest[..end], second)
+            });
+    }
     let (phrase, whole) = match phrase.strip_suffix('_') {
         Some(phrase) => (phrase, true),
         None => (phrase, false),
@@ -299,6 +313,12 @@ mod tests {
         assert!(!says(&text, "exceeded code"));
         assert!(!says(&text, "line"));
         assert!(!says(&text, "deadline exceed_"));
+        assert!(says(&text, "rpc..deadline"));
+        assert!(!says(&text, "deadline..rpc"));
+        assert!(!says(
+            &norm(&format!("rpc {} deadline", "é".repeat(60))),
+            "rpc..deadline"
+        ));
     }
 
     #[test]

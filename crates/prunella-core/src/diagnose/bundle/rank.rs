@@ -15,8 +15,15 @@ use super::model::Bundle;
 use super::not_code::{self, HYPOTHESES};
 use crate::diagnose::rank::Evidence;
 
+/// Engines that tie a change to what is seen.
+const TIES: &[&str] = &["mechanism", "frames", "dependency", "values", "shared-words"];
+/// Evidence of theirs from which on a commit may be named, in natural log-odds.
+const TIED: f64 = 0.5;
 /// Share of incidents in which a commit did it, before anything is known.
 const CODE: f64 = 0.65;
+/// Share in which something did it that leaves no sign in what was recorded. The other causes lose as much where no sign
+/// of them is seen.
+const UNSEEN: f64 = 0.25;
 
 /// How much each engine counts, by name; 1 where it is not named. For experiments about robustness.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -150,7 +157,19 @@ pub fn diagnose_with(bundle: &Bundle, emphasis: &Emphasis) -> BundleDiagnosis {
 /// An unread diff is never blamed, nor one that cannot change what the program does.
 fn can_be_named(case: &Case<'_>, suspect: &BundleSuspect) -> bool {
     let known = case.suspects.iter().find(|known| known.commit.sha == suspect.sha);
-    known.is_some_and(|known| matches!(known.change.behaviour, Behaviour::Risky | Behaviour::Unclear))
+    let does = known.is_some_and(|known| matches!(known.change.behaviour, Behaviour::Risky | Behaviour::Unclear));
+    does && is_tied(suspect)
+}
+
+/// Whether anything ties it to the failure but having been there: having run in the right place at the right time is
+/// what every decoy has. A change that is very likely to break something is half a tie.
+fn is_tied(suspect: &BundleSuspect) -> bool {
+    let tie = |reason: &Evidence| match reason.engine.as_str() {
+        "kind-of-change" => 0.5 * reason.weight.max(0.0),
+        engine if TIES.contains(&engine) => reason.weight.max(0.0),
+        _ => 0.0,
+    };
+    suspect.evidence.iter().map(tie).sum::<f64>() >= TIED
 }
 
 fn weighed(engine: &str, reasons: Vec<(f64, String)>, emphasis: &Emphasis) -> impl Iterator<Item = Evidence> {
@@ -208,8 +227,10 @@ fn share(suspect: &Suspect<'_>) -> f64 {
 }
 
 fn others(case: &Case<'_>, emphasis: &Emphasis) -> Vec<OtherCause> {
-    let prior = ((1.0 - CODE) / HYPOTHESES.len() as f64).ln();
+    let share = (1.0 - CODE) / HYPOTHESES.len() as f64;
     let one = |hypothesis: &not_code::Hypothesis| {
+        let unknown = hypothesis.name == not_code::UNKNOWN;
+        let prior = if unknown { UNSEEN } else { share }.ln();
         let evidence: Vec<Evidence> = weighed("no-code-cause", not_code::weigh(hypothesis, case), emphasis).collect();
         OtherCause {
             name: hypothesis.name.to_owned(),

@@ -18,6 +18,74 @@ const MAX_TEMPLATES: usize = 5_000;
 /// A template is new if it comes this much oftener than before.
 const NOVEL: f64 = 3.0;
 
+/// Words with which somebody complains instead of mentioning.
+const COMPLAINTS: &[&str] = &[
+    "error",
+    "fail",
+    "exception",
+    "timeout",
+    "timed out",
+    "refused",
+    "unreachable",
+    "unavailable",
+    "cannot",
+    "could not",
+    "unable",
+    "denied",
+    "invalid",
+    "missing",
+    "exhaust",
+    "exceed",
+    "expired",
+    "panic",
+    "fatal",
+    "outage",
+    "degraded",
+    "down_",
+    "lost",
+    "reject",
+    "unexpected",
+    "unknown",
+    "corrupt",
+    "no such",
+    "not found",
+    "no space",
+    "full",
+    "killed",
+    "evict",
+    "elevated",
+    "disrupt",
+    "slow",
+    "stall",
+    "block",
+    "high",
+    "pressure",
+    "throttl",
+    "contend",
+    "contention",
+    "spike",
+    "surge",
+    "too many",
+    "malformed",
+    "mismatch",
+    "skew",
+    "drift",
+    "loss",
+    "reset",
+    "broken",
+    "abort",
+    "crash",
+    "5xx",
+    "500",
+    "502",
+    "503",
+    "504",
+    "rise",
+    "increas",
+    "satur",
+    "overload",
+];
+
 /// Something new that somebody said.
 #[derive(Clone, Debug)]
 pub(super) struct Saying {
@@ -242,15 +310,20 @@ impl Symptoms {
 
     fn kinds(&mut self) {
         for saying in &self.sayings {
+            let complains = says_any(&saying.normed, COMPLAINTS);
             for (kind, phrases) in PHRASES.iter() {
-                if says_any(&saying.normed, phrases) {
+                let mut said = phrases.iter().filter(|phrase| says(&saying.normed, phrase)).peekable();
+                if said.peek().is_some() {
+                    // A word by itself (dns, region, feed) may only be mentioned.
+                    let sure = complains || said.any(|phrase| phrase.contains(' '));
+                    let weight = saying.weight * if sure { 1.0 } else { 0.5 };
                     note(
                         &mut self.kinds,
                         *kind,
                         saying.source,
                         &saying.service,
                         &saying.text,
-                        saying.weight,
+                        weight,
                     );
                 }
             }
@@ -269,7 +342,9 @@ impl Symptoms {
             }
         }
         for symptom in self.kinds.values_mut() {
-            let more = symptom.sources.len().saturating_sub(1) as f64;
+            // Another kind of record is another witness, and so is another subject.
+            let witnesses = symptom.sources.len() + usize::from(symptom.subjects.len() > 1);
+            let more = witnesses.saturating_sub(1) as f64;
             symptom.strength *= (0.6 + 0.2 * more).min(1.0);
         }
     }

@@ -99,8 +99,12 @@ fn is_structural(effect: Effect) -> bool {
             | Effect::KeyRenamed
             | Effect::CleanupRemoved
             | Effect::LockAdded
+            | Effect::LockRemoved
             | Effect::BatchingRemoved
             | Effect::TimeHandling
+            | Effect::OrderChanged
+            | Effect::Narrowed
+            | Effect::IdentityChanged
     )
 }
 
@@ -142,6 +146,13 @@ fn is_safer(line: &Line) -> bool {
     check || text.contains("defer ") && says_any(&norm(text), &["close", "unlock", "cancel", "put", "release"])
 }
 
+fn words_of(line: &Line) -> impl Iterator<Item = &str> {
+    line.tokens.iter().filter_map(|token| match token {
+        Token::Word(word) => Some(word.as_str()),
+        _ => None,
+    })
+}
+
 /// What may stand in the body of an early return, or close it.
 fn is_plain(line: &Line) -> bool {
     let text = line.text.trim();
@@ -179,7 +190,10 @@ fn extracted(hunks: &[Hunk]) -> bool {
         };
         let known_texts = texts(&hunk.removed);
         let same_texts = texts(&hunk.added).iter().all(|text| known_texts.contains(text));
+        // Code went into the helper: less of it stays behind. Another function with the same arguments is no helper.
+        let words = |lines: &[Line]| lines.iter().map(|line| words_of(line).count()).sum::<usize>();
         !hunk.removed.is_empty()
+            && words(&hunk.added) * 4 <= words(&hunk.removed) * 3
             && shorter
             && same_texts
             && literal(&hunk.added) <= literal(&hunk.removed)

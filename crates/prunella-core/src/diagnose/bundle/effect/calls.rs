@@ -38,8 +38,8 @@ const BULK: &[&str] = &[
     "eager",
     "mget",
     "dataloader",
-    "any_",
-    "in_",
+    "where in",
+    "id in_",
     "chunk",
     "transact",
     "pipeline",
@@ -154,6 +154,8 @@ const LOCKS: &[&str] = &[
     "lock table",
     "acquire",
     "rwlock",
+    "run exclusive",
+    "with lock",
     "exclusive",
 ];
 const SPAWNS: &[&str] = &[
@@ -267,6 +269,16 @@ fn loops(hunk: &Hunk, found: &mut Vec<Finding>) {
     if gone && !fresh && hunk.removed.iter().any(|line| remote(line).is_some()) {
         found.push(Finding::new(Effect::BatchingRemoved, 0.9, "no longer works in batches"));
     }
+    // A call that loads together, taken out of a chain that stays.
+    let loads = |line: &Line| called(line).find(|name| says_any(&norm(name), BULK));
+    let lost = hunk
+        .replaced()
+        .filter(|(_, new)| loads(new).is_none() && !fresh)
+        .find_map(|(old, _)| loads(old));
+    if let Some(name) = lost.filter(|_| !hunk.fresh().any(|line| called(line).next().is_some())) {
+        let told = format!("no longer loads together: takes `{name}` out");
+        found.push(Finding::new(Effect::BatchingRemoved, 0.9, told));
+    }
     // In a loop that was there before, a call was added.
     let around = hunk.context.iter().any(is_loop) || is_loop_heading(&whole);
     if around
@@ -351,6 +363,9 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
         ));
     }
     let (before, after) = less(RETRIES, false);
+    if before > after && after == 0 {
+        found.push(Finding::new(Effect::RetryLowered, 0.5, "no longer tries again"));
+    }
     if after > before {
         found.push(Finding::new(Effect::RetryAdded, 0.7, "tries again where it gave up"));
     }
@@ -370,6 +385,12 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
             Effect::LockAdded,
             0.8,
             "changes what it locks, or in which order",
+        ));
+    } else if before > after && after == 0 {
+        found.push(Finding::new(
+            Effect::LockRemoved,
+            0.8,
+            "no longer takes the lock or the transaction",
         ));
     } else if after > before {
         found.push(Finding::new(
@@ -473,7 +494,7 @@ fn others(hunk: &Hunk, found: &mut Vec<Finding>) {
         ));
     }
     let heavy = |line: &Line| called(line).any(|name| says_any(&norm(&name), HEAVY));
-    if hunk.fresh().any(heavy) && !hunk.removed.iter().any(heavy) {
+    if hunk.added.iter().any(heavy) && !hunk.removed.iter().any(heavy) {
         found.push(Finding::new(Effect::HeavyWork, 0.5, "adds work to each call"));
     }
 }

@@ -96,9 +96,28 @@ const TIMES: &[&str] = &[
 
 pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
     sql(hunk, found);
+    interface(hunk, found);
     renamed(hunk, found);
     types(hunk, found);
+    conversions(hunk, found);
     formats(hunk, found);
+}
+
+/// Definitions that others have compiled in: what changes its number, name or type is another field to them.
+fn interface(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let file = hunk.file.to_lowercase();
+    let defines = [".proto", ".avsc", ".thrift", ".fbs", ".graphql", ".xsd", ".wsdl"];
+    if !defines.iter().any(|ending| file.ends_with(ending)) {
+        return;
+    }
+    let real = |line: &&Line| line.tokens.len() > 1;
+    if let Some((_, new)) = hunk.replaced().find(|(old, new)| old.tokens != new.tokens) {
+        let told = format!("changes an interface: `{}`", new.text.trim());
+        found.push(Finding::new(Effect::TypeChanged, 0.9, told));
+    } else if let Some(line) = hunk.gone().find(real) {
+        let told = format!("takes out of an interface: `{}`", line.text.trim());
+        found.push(Finding::new(Effect::FieldRenamed, 0.9, told));
+    }
 }
 
 fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {
@@ -277,7 +296,7 @@ fn key(line: &Line) -> Option<String> {
 }
 
 /// Whether a file holds settings or data instead of code.
-pub(super) fn is_data(path: &str) -> bool {
+pub(in crate::diagnose::bundle) fn is_data(path: &str) -> bool {
     let lower = path.to_lowercase();
     [
         ".yaml",
@@ -339,6 +358,26 @@ fn types(hunk: &Hunk, found: &mut Vec<Finding>) {
                 what,
             ));
         }
+    }
+}
+
+/// Values that are converted to another type than before: `Decimal(x)`, `float(x)`, `parseInt(x)`.
+fn conversions(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let named = |lines: &[Line]| -> std::collections::BTreeSet<String> {
+        let names = lines.iter().flat_map(super::calls::called);
+        names
+            .map(|name| name.trim_start_matches("parse").trim_start_matches("to").to_owned())
+            .filter(|name| TYPES.contains(&name.as_str()))
+            .collect()
+    };
+    let (before, after) = (named(&hunk.removed), named(&hunk.added));
+    if !before.is_empty() && !after.is_empty() && before != after {
+        let told = |names: std::collections::BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+        found.push(Finding::new(
+            Effect::TypeChanged,
+            0.7,
+            format!("converts to {} instead of {}", told(after), told(before)),
+        ));
     }
 }
 

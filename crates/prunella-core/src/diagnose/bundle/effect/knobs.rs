@@ -180,6 +180,14 @@ fn turned(hunk: &Hunk, line: &Line, before: (f64, Unit), after: (f64, Unit)) -> 
         return (risk > 0.0)
             .then(|| Finding::new(Effect::NumberChanged, risk, format!("{told} in `{}`", line.text.trim())));
     };
+    let talkative = !lowered && says_any(&norm(&place(hunk, line)), &["sampl", "telemetry", "tracing", "tracer"]);
+    if talkative && matches!(knob.raised.0, Effect::ThresholdChanged | Effect::RateRaised) {
+        return Some(Finding::new(
+            Effect::LogsMore,
+            0.8 * size,
+            format!("{told} of what is recorded"),
+        ));
+    }
     // Zero and below usually mean "none" or "without limit": the opposite of a small value, and always a big step.
     let (effect, risk) = if lowered { knob.lowered } else { knob.raised };
     Some(Finding::new(effect, risk * size, format!("{told} ({name})")))
@@ -203,6 +211,15 @@ fn appeared(hunk: &Hunk, found: &mut Vec<Finding>) {
         None if gone => found.push(Finding::new(Effect::TimeoutRaised, 0.7, "removes a time limit")),
         _ => {}
     }
+    let without = ["unbounded", "unlimited", "no limit", "without limit"];
+    let endless = |line: &Line| !line.tokens.is_empty() && says_any(&norm(&line.text), &without);
+    if hunk.added.iter().any(endless) && !hunk.removed.iter().any(endless) {
+        found.push(Finding::new(
+            Effect::Accumulates,
+            0.9,
+            "keeps what it is given, without a bound",
+        ));
+    }
     let limits = ["limit", "max", "ttl", "expir", "evict", "lru", "bound"];
     let caches = ["cache", "size", "entries", "ttl", "evict", "lru", "expir"];
     let line_is = |line: &Line| says_any(&norm(&line.text), &limits) && says_any(&norm(&line.text), &caches);
@@ -213,6 +230,13 @@ fn appeared(hunk: &Hunk, found: &mut Vec<Finding>) {
             "removes a bound of what is kept",
         ));
     }
+}
+
+/// A line with what stands around it.
+fn place(hunk: &Hunk, line: &Line) -> String {
+    let around = hunk.context.iter().map(|line| line.text.as_str());
+    let around: Vec<&str> = around.chain([line.text.as_str(), &hunk.heading, &hunk.file]).collect();
+    around.join(" ")
 }
 
 /// The knob that a line turns, and what named it.

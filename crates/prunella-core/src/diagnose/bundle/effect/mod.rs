@@ -8,11 +8,16 @@
 //! *Source*: change types after Fluri et al., "Change Distilling" (TSE 2007), and the causes of outages that public
 //! post-mortems name (Gunawi et al., "Why does the cloud stop computing?", SoCC 2016).
 
+mod access;
 mod behaviour;
 mod calls;
+mod connections;
 mod data;
 mod guards;
+mod keys;
 mod knobs;
+mod order;
+mod schedule;
 mod settings;
 
 use super::diff::{self, Hunk};
@@ -76,6 +81,13 @@ pub(super) enum Effect {
     PermissionChanged,
     TimeHandling,
     StartupChanged,
+    ConnectionEachCall,
+    Narrowed,
+    IdentityChanged,
+    LogsMore,
+    OrderChanged,
+    ProbeChanged,
+    LockRemoved,
 }
 
 /// One thing that a change does.
@@ -109,8 +121,20 @@ pub(super) struct Change {
 type Reader = fn(&Hunk, &mut Vec<Finding>);
 
 /// Every reader, one line each.
-static READERS: &[Reader] = &[knobs::read, guards::read, calls::read, data::read, settings::read];
+static READERS: &[Reader] = &[
+    knobs::read,
+    guards::read,
+    calls::read,
+    connections::read,
+    data::read,
+    settings::read,
+    access::read,
+    schedule::read,
+    keys::read,
+    order::read,
+];
 
+pub(super) use data::is_data;
 pub(super) use settings::{dependency, is_manifest};
 
 /// A hunk without what is only told to people.

@@ -88,7 +88,11 @@ const PERMISSION: &[&str] = &[
 ];
 const STARTUP: &[&str] = &[
     "init_",
-    "main_",
+    "func main",
+    "def main",
+    "fn main",
+    "void main",
+    "int main",
     "startup",
     "start up",
     "bootstrap",
@@ -126,6 +130,13 @@ const ADDRESS: &[&str] = &[
     "ndots",
     "nameserver",
     "resolver",
+    "group id",
+    "groupid",
+    "consumer group",
+    "client id",
+    "exchange",
+    "stream name",
+    "index name",
 ];
 
 pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
@@ -164,6 +175,26 @@ fn version(line: &str) -> Option<[u64; 3]> {
     })
 }
 
+/// The version in an image's tag: `node:20-alpine`.
+fn tag(line: &str) -> Option<[u64; 3]> {
+    let image = line
+        .split_whitespace()
+        .find(|word| word.contains(':') && !word.ends_with(':'))?;
+    let digits = image.rsplit(':').next()?;
+    let major = &digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())];
+    Some([major.parse().ok()?, 0, 0])
+}
+
+type Versions = (Option<[u64; 3]>, Option<[u64; 3]>);
+
+/// Tags count where one of the two lines has no other version.
+fn or_tags((before, after): Versions, old: &Line, new: &Line) -> Versions {
+    match (before, after) {
+        (Some(_), Some(_)) => (before, after),
+        _ => (before.or_else(|| tag(&old.text)), after.or_else(|| tag(&new.text))),
+    }
+}
+
 /// The name of the dependency on a line of a manifest.
 pub(in crate::diagnose::bundle) fn dependency(line: &str) -> Option<String> {
     let words = line.split(|c: char| {
@@ -197,7 +228,7 @@ fn versions(hunk: &Hunk, found: &mut Vec<Finding>) {
                 new.text.trim()
             )
         };
-        let (Some(before), Some(after)) = (version(&old.text), version(&new.text)) else {
+        let (Some(before), Some(after)) = or_tags((version(&old.text), version(&new.text)), old, new) else {
             let loose = new.text.contains('*') || new.text.contains(">=") || new.text.contains("latest");
             let risk = if loose && !old.text.contains("latest") {
                 0.7
@@ -245,16 +276,7 @@ fn versions(hunk: &Hunk, found: &mut Vec<Finding>) {
 fn literals(hunk: &Hunk, found: &mut Vec<Finding>) {
     for (old, new) in hunk.replaced() {
         let (was, is) = (norm(&old.text), norm(&new.text));
-        let flips = [
-            ("true", "false"),
-            ("enabled", "disabled"),
-            ("on_", "off_"),
-            ("yes_", "no_"),
-        ];
-        let flipped = flips.iter().any(|(yes, no)| {
-            (says_any(&was, &[yes]) && says_any(&is, &[no])) || (says_any(&was, &[no]) && says_any(&is, &[yes]))
-        });
-        if flipped {
+        if flipped(&was, &is) {
             found.push(Finding::new(
                 Effect::SwitchFlipped,
                 0.7,
@@ -288,19 +310,55 @@ fn literals(hunk: &Hunk, found: &mut Vec<Finding>) {
             texts(old) != texts(new) && words(old) == words(new)
         };
         if other && !is_message(new) {
-            let address = says_any(&was, ADDRESS) || new.text.contains("://");
-            let effect = if address {
-                Effect::EndpointChanged
-            } else {
-                Effect::TextChanged
+            let spoken = |line: &Line| {
+                line.tokens
+                    .iter()
+                    .any(|token| matches!(token, Token::Text(text) if is_prose(text)))
+            };
+            let address = (says_any(&was, ADDRESS) || new.text.contains("://")) && !spoken(new);
+            let probes = is_data(&hunk.file) && hunk.context.iter().chain([old]).any(is_probe);
+            let (effect, risk) = match (address, spoken(old) && spoken(new)) {
+                _ if probes => (Effect::ProbeChanged, 0.8),
+                (true, _) => (Effect::EndpointChanged, 0.8),
+                (false, true) => (Effect::TextChanged, 0.2),
+                (false, false) => (Effect::TextChanged, 0.4),
             };
             found.push(Finding::new(
                 effect,
-                if address { 0.8 } else { 0.4 },
+                risk,
                 format!("changes a value: `{}`", new.text.trim()),
             ));
         }
     }
+}
+
+/// Words of a switch's two positions.
+const POSITIONS: &[(&str, &str)] = &[("true", "false"), ("enabled", "disabled"), ("on", "off"), ("yes", "no")];
+
+/// Whether a line's switch is in its other position: the same words otherwise, the opposite in the same place.
+fn flipped(was: &str, is: &str) -> bool {
+    let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (was, is) = (split(was), split(is));
+    let opposite = |one: &str, two: &str| {
+        let ends = |word: &str, end: &str| word == end || (end.len() > 3 && word.ends_with(end));
+        POSITIONS
+            .iter()
+            .any(|(yes, no)| ends(one, yes) && ends(two, no) || ends(one, no) && ends(two, yes))
+    };
+    was.iter().zip(&is).any(|(one, two)| opposite(one, two))
+}
+
+/// A line about whether a process is ready or alive.
+fn is_probe(line: &Line) -> bool {
+    says_any(
+        &norm(&line.text),
+        &["probe", "readiness", "liveness", "health check", "healthcheck"],
+    )
+}
+
+/// What is said to people: words with blanks between them, and no address or setting.
+fn is_prose(text: &str) -> bool {
+    text.trim().contains(' ') && !text.contains(['=', '/', '{', '*', '%', '$'])
 }
 
 /// Receivers and functions that only tell people or their dashboards something.
@@ -367,6 +425,7 @@ pub(super) fn is_message(line: &Line) -> bool {
                     "println" | "printf" | "print" | "eprintln" | "puts"
                 )
         }
+        [Token::Word(word), _] => matches!(word.as_str(), "log_format" | "access_log" | "error_log" | "log_by_lua"),
         _ => false,
     })
 }

@@ -80,7 +80,7 @@ fn explained(suspect: &Suspect<'_>, case: &Case<'_>) -> (f64, String) {
     }
     matches.sort_by(|one, two| two.0.total_cmp(&one.0));
     let Some((best, first, sentence)) = matches.first().cloned() else {
-        return (-1.5 * WEAK, "what it does explains nothing of what is seen".to_owned());
+        return (-2.0 * WEAK, "what it does explains nothing of what is seen".to_owned());
     };
     let second = matches
         .iter()

@@ -8,7 +8,7 @@ mod reach;
 pub(super) mod shared;
 mod timing;
 pub(super) use timing::span as timing_span;
-mod values;
+pub(super) mod values;
 
 use super::case::{Case, Suspect};
 

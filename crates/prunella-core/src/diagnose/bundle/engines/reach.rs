@@ -2,9 +2,11 @@
 //!
 //! *Signals*: deploys, paths, services that hurt, calls between services.
 //! *Method*: a change deployed to a service that hurts is likelier than one deployed to its neighbour, and that one
-//! likelier than one deployed to a bystander.
+//! likelier than one deployed to a bystander. What connects services is not always recorded: a bystander of which the
+//! failure names what was changed, or which is infrastructure without telemetry, is farther, but not out.
 
-use super::{Case, Suspect, WEAK};
+use super::{Case, STRONG, Suspect, WEAK};
+use crate::diagnose::bundle::not_code::common_host;
 
 pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
     let services = suspect.services();
@@ -20,8 +22,27 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
         reasons.push((WEAK, format!("runs in `{service}`, which hurts")));
     } else if let Some(service) = services.iter().find(near) {
         reasons.push((-WEAK, format!("runs in `{service}`, next to what hurts")));
+    } else if let Some(service) = services.iter().find(|service| case.moved(service)) {
+        reasons.push((-WEAK, format!("runs in `{service}`, where something changed as well")));
+    } else if case.is_linked(suspect) {
+        let told = "runs in no service that hurts, but what fails names what it changed";
+        reasons.push((-2.0 * WEAK, told.to_owned()));
+    } else if case.is_silent(suspect) {
+        let told = "configures something that reports nothing itself";
+        reasons.push((-2.0 * WEAK, told.to_owned()));
     } else {
         reasons.push((-5.0 * WEAK, "runs in no service that hurts".to_owned()));
+    }
+    if let Some((host, hurt)) = common_host(case).filter(|_| !suspect.shared)
+        && let Some(other) = hurt
+            .into_iter()
+            .find(|other| !services.contains(other) && !services.iter().any(|own| case.topology.adjacent(own, other)))
+    {
+        let told = format!(
+            "`{other}`, where it does not run, complains of `{}` as well",
+            super::super::clipped(&host)
+        );
+        reasons.push((-STRONG, told));
     }
     reasons
 }

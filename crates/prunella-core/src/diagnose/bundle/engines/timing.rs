@@ -46,8 +46,10 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
         .any(|finding| finding.risk >= 0.4 && is_late(finding.effect));
     let start = flipped(suspect, case, live, onset);
     let lag = onset - start.unwrap_or(live);
-    let weight = match (lag / MINUTE, late) {
-        (..=15, _) => WEAK,
+    let weight = match (lag.div_euclid(MINUTE), late) {
+        // Within the tolerance, but on the wrong side of it.
+        (..=-1, _) => -1.5 * WEAK,
+        (0..=15, _) => WEAK,
         (16..=60, true) => 0.7 * WEAK,
         (16..=60, false) => 0.0,
         (61..=720, true) => 0.3 * WEAK,
@@ -72,6 +74,13 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
             span(lag.max(0))
         ),
     ));
+    if lag < 0 {
+        reasons.pop();
+        reasons.push((
+            weight,
+            "was deployed just after it began, as far as clocks tell".to_owned(),
+        ));
+    }
     reasons
 }
 

@@ -16,7 +16,7 @@ type Value = (i64, Unit);
 
 fn values(tokens: &[Token]) -> BTreeSet<Value> {
     let telling = |(value, unit): &(f64, Unit)| {
-        *value >= 3.0 && (*unit != Unit::Plain || (*value != 10.0 && *value != 100.0)) && *value < 1e12
+        *value >= 3.0 && (*unit != Unit::Plain || (*value > 12.0 && *value != 100.0)) && *value < 1e12
     };
     quantities(tokens)
         .into_iter()
@@ -40,7 +40,7 @@ fn among(value: &Value, all: &BTreeSet<Value>) -> bool {
 }
 
 /// The failure asks for a name that the change took away, or knows one that it brought.
-fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
+pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
     let of = |side: fn(&Hunk) -> &[Line]| -> BTreeSet<String> {
         suspect
             .change
@@ -69,6 +69,18 @@ fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
     let mut reasons = Vec::new();
     if let Some(word) = removed.difference(&added).find(telling) {
         reasons.push((FAIR, format!("the failure names `{word}`, which it took away")));
+    }
+    let headings: BTreeSet<String> = suspect
+        .change
+        .hunks
+        .iter()
+        .flat_map(|hunk| whole(&hunk.heading))
+        .collect();
+    if let Some(word) = headings.iter().find(telling) {
+        reasons.push((
+            WEAK,
+            format!("the failure names `{word}`, in which it changes something"),
+        ));
     }
     if let Some(word) = added.difference(&removed).find(telling) {
         reasons.push((WEAK, format!("the failure names `{word}`, which it brought")));
@@ -124,6 +136,10 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
         .chain(good_logs.map(|log| log.text.clone()))
         .flat_map(|text| said(&text))
         .collect();
+    let telling = |value: &&Value| value.0 >= 256 && among(value, &bad) && !among(value, &good);
+    if let Some(value) = old.iter().find(telling) {
+        reasons.push((FAIR, format!("its old value {} is in what fails", value.0)));
+    }
     if let Some(value) = new.iter().find(|value| among(value, &bad) && !among(value, &good)) {
         reasons.push((FAIR, format!("its new value {} is in what is seen", value.0)));
     }

@@ -1,5 +1,7 @@
-//! Small incidents of many kinds, in several languages, with decoys: what the catalogue is held to beyond the public
-//! benchmark. See `incidents.txt` for the notation: minutes are relative to the onset.
+//! What the catalogue is held to beyond the public benchmark: `incidents.txt`, and `unseen.txt`, of which the ranking
+//! at first sight is told in BENCHMARKS.md.
+
+mod notation;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -8,166 +10,29 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use notation::{Incident, MINUTE, ONSET, START, at, read};
 
-const START: i64 = 1_790_000_000_000;
-const MINUTE: i64 = 60_000;
-const ONSET: i64 = 120;
-
-/// One incident of `incidents.txt`.
-#[derive(Clone, Debug, Default)]
-struct Incident {
-    name: String,
-    guilty: bool,
-    alert: Value,
-    rows: String,
-    logs: String,
-    notes: Vec<(String, String)>,
-    commits: Vec<Value>,
-    deploys: Vec<Value>,
-    flags: Vec<Value>,
-}
-
-fn at(minute: i64) -> i64 {
-    START + (ONSET + minute) * MINUTE
-}
-
-impl Incident {
-    fn series(&mut self, service: &str, metric: &str, value: impl Fn(i64) -> f64) {
-        for minute in -ONSET..30 {
-            let noise = 1.0 + 0.02 * ((minute * 7).rem_euclid(5) - 2) as f64;
-            let _ = writeln!(self.rows, "{},{service},{metric},{}", at(minute), value(minute) * noise);
-        }
-    }
-
-    fn log(&mut self, service: &str, level: &str, text: &str) {
-        for repeat in 0..6 {
-            let line = json!({"timestamp": at(repeat), "service": service, "level": level, "message": text});
-            let _ = writeln!(self.logs, "{line}");
-        }
-    }
-
-    fn commit(&mut self, sha: &str, service: &str, minute: i64, file: &str, diff: &str) {
-        self.commits.push(json!({"sha": sha, "author": "someone", "timestamp": at(minute - 4), "message": "refactor: tidy up", "files_changed": [file], "diff": diff}));
-        if !service.is_empty() {
-            self.deploys
-                .push(json!({"timestamp": at(minute), "service": service, "commit_sha": sha}));
-        }
-    }
-
-    /// What every incident has: a harmless deploy after the onset, documents, tests, an unread diff.
-    fn usual(&mut self, service: &str) {
-        self.commit(
-            "feedfacefeed0001",
-            service,
-            3,
-            "x/late.py",
-            "@@ x @@\n-timeout = 30\n+timeout = 3\n",
-        );
-        self.commit(
-            "feedfacefeed0002",
-            "",
-            -30,
-            "docs/readme.md",
-            "@@ x @@\n-timeout 30\n+timeout 3\n",
-        );
-        self.commits
-            .push(json!({"sha": "feedfacefeed0003", "timestamp": at(-20), "files_changed": ["a/b.py"], "diff": null}));
-        self.commit(
-            "feedfacefeed0004",
-            "bystander",
-            -10,
-            "bystander/pool.py",
-            "@@ x @@\n-pool_size = 30\n+pool_size = 3\n",
-        );
-        for minute in -110..-2 {
-            let line = json!({"timestamp": at(minute), "service": service, "level": "INFO", "message": "request served in 12 ms"});
-            let _ = writeln!(self.logs, "{line}");
-        }
-    }
-
-    fn parse(&self) -> Bundle {
-        let text = |values: &[Value]| Value::from(values).to_string();
-        let (commits, deploys, flags) = (text(&self.commits), text(&self.deploys), text(&self.flags));
-        Bundle::parse(&Documents {
-            alert: &self.alert.to_string(),
-            logs: &self.logs,
-            metrics: &format!("timestamp,service,metric,value\n{}", self.rows),
-            commits: &commits,
-            deploys: &deploys,
-            flags: &flags,
-            other: &self.notes,
-            ..Documents::default()
-        })
-    }
+fn parse(incident: &Incident) -> Bundle {
+    let text = |values: &[Value]| Value::from(values).to_string();
+    let (commits, deploys, flags) = (text(&incident.commits), text(&incident.deploys), text(&incident.flags));
+    Bundle::parse(&Documents {
+        alert: &incident.alert.to_string(),
+        logs: &incident.logs,
+        metrics: &format!("timestamp,service,metric,value\n{}", incident.rows),
+        commits: &commits,
+        deploys: &deploys,
+        flags: &flags,
+        other: &incident.notes,
+        ..Documents::default()
+    })
 }
 
 fn incidents() -> Vec<Incident> {
-    static ALL: LazyLock<Vec<Incident>> = LazyLock::new(read);
+    static ALL: LazyLock<Vec<Incident>> = LazyLock::new(|| {
+        let texts = [include_str!("incidents.txt"), include_str!("unseen.txt")];
+        texts.into_iter().flat_map(read).collect()
+    });
     ALL.clone()
-}
-
-fn read() -> Vec<Incident> {
-    let parts = include_str!("incidents.txt")
-        .split("== ")
-        .filter(|part| !part.trim().is_empty());
-    parts.map(incident).collect()
-}
-
-fn incident(text: &str) -> Incident {
-    let (title, rest) = text.split_once('\n').expect("a title");
-    let (name, expected) = title.split_once(" | ").expect("what is expected");
-    let mut incident = Incident {
-        name: name.to_owned(),
-        guilty: expected.trim() == "culprit",
-        ..Incident::default()
-    };
-    let mut decoys = 0;
-    let mut lines = rest.lines().peekable();
-    while let Some(line) = lines.next() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let number = |at: usize| words[at].parse::<f64>().expect("a number");
-        match words[0] {
-            "alert" => {
-                incident.alert = json!({"service": words[1], "metric": words[2], "fired_at": at(8), "summary": format!("{} is too high or too low", words[2])});
-                incident.usual(words[1]);
-            }
-            "metric" => incident.series(words[1], words[2], |minute| {
-                if minute >= number(5) as i64 {
-                    number(4)
-                } else {
-                    number(3)
-                }
-            }),
-            "ramp" => incident.series(words[1], words[2], |minute| {
-                let share = (minute as f64 - number(5)) / (10.0 - number(5));
-                number(3) + (number(4) - number(3)) * share.clamp(0.0, 1.0)
-            }),
-            "calm" => incident.series(words[1], words[2], |_| number(3)),
-            "log" => incident.log(words[1], words[2], &words[3..].join(" ")),
-            "note" => incident.notes.push((
-                words[1].to_owned(),
-                json!({"timestamp": at(number(2) as i64), "update": words[3..].join(" ")}).to_string(),
-            )),
-            "flag" => incident
-                .flags
-                .push(json!({"timestamp": at(number(2) as i64), "service": words[1], "flag": words[3]})),
-            "commit" => {
-                let mut diff = String::new();
-                while let Some(line) = lines.next_if(|line| line.starts_with(['@', '+', '-', ' '])) {
-                    let _ = writeln!(diff, "{line}");
-                }
-                decoys += usize::from(words[1] == "decoy");
-                let sha = if words[1] == "culprit" {
-                    "c0ffee0000000000".to_owned()
-                } else {
-                    format!("dec0dec0de{decoys:06}")
-                };
-                incident.commit(&sha, words[2], number(3) as i64, words[4], &diff);
-            }
-            other => panic!("{name}: {other}"),
-        }
-    }
-    incident
 }
 
 fn is_right(incident: &Incident, found: &BundleDiagnosis) -> bool {
@@ -213,7 +78,7 @@ fn told(incident: &Incident, found: &BundleDiagnosis) -> String {
 fn names_the_guilty_or_nobody() {
     let mut wrong = String::new();
     for incident in incidents() {
-        let found = diagnose(&incident.parse());
+        let found = diagnose(&parse(&incident));
         if !is_right(&incident, &found) {
             wrong.push_str(&told(&incident, &found));
         }
@@ -225,7 +90,7 @@ fn names_the_guilty_or_nobody() {
 #[test]
 fn neither_order_nor_words_of_people_matter() {
     for incident in incidents() {
-        let mut bundle = incident.parse();
+        let mut bundle = parse(&incident);
         let answer = diagnose(&bundle).answer;
         bundle.commits.reverse();
         bundle.deploys.reverse();
@@ -240,7 +105,7 @@ fn neither_order_nor_words_of_people_matter() {
 #[test]
 fn the_probabilities_are_a_distribution() {
     for incident in incidents() {
-        let found = diagnose(&incident.parse());
+        let found = diagnose(&parse(&incident));
         let commits: f64 = found.suspects.iter().map(|suspect| suspect.probability).sum();
         let others: f64 = found.others.iter().map(|other| other.probability).sum();
         assert!((commits + others - 1.0).abs() < 1e-9, "{}", incident.name);
@@ -256,13 +121,13 @@ fn the_probabilities_are_a_distribution() {
 fn an_unread_or_undeployed_diff_is_never_named() {
     for incident in incidents().into_iter().filter(|incident| incident.guilty) {
         let guilty = |commit: &Commit| commit.sha == "c0ffee0000000000";
-        let mut unread = incident.parse();
+        let mut unread = parse(&incident);
         unread
             .commits
             .iter_mut()
             .filter(|commit| guilty(commit))
             .for_each(|commit| commit.diff = None);
-        let mut late = incident.parse();
+        let mut late = parse(&incident);
         late.deploys
             .iter_mut()
             .filter(|deploy| deploy.sha == "c0ffee0000000000")
@@ -361,7 +226,7 @@ proptest! {
     fn hostile_diffs_never_panic(lines in prop::collection::vec("[-+@ ]{0,2}(?s).{0,60}", 0..30)) {
         let diff = lines.join("\n");
         for incident in incidents().into_iter().take(1) {
-            let mut bundle = incident.parse();
+            let mut bundle = parse(&incident);
             bundle.commits.iter_mut().for_each(|commit| commit.diff = Some(diff.clone()));
             prop_assert!(diagnose(&bundle).probability.is_finite());
         }
@@ -380,7 +245,7 @@ proptest! {
 
 #[test]
 fn text_is_golden_and_safe_for_a_terminal() {
-    let mut bundle = incidents().swap_remove(0).parse();
+    let mut bundle = parse(&incidents().swap_remove(0));
     bundle
         .commits
         .iter_mut()
