@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prunella_core::detect::exceptions::StackReader;
 use prunella_core::detect::{Anomaly, DetectorsSnapshot, Observatory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::otlp::{Feed, Known, OriginLimits};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::spool::{Backlog, Record, Spool};
 use super::stats::{IntakeStatus, Stats, add, set};
 use crate::clock;
+use crate::statements::Reader;
 
 /// Signals and lines that may wait beside the requests.
 const OTHER_WORK: usize = 8_192;
@@ -213,6 +215,7 @@ impl Observer {
         let requests = usize::try_from(REQUESTS).expect("fits");
         let (work, received) = sync_channel(requests + OTHER_WORK);
         let mut sky = Observatory::new(self.memory);
+        sky.stacks(&(Arc::new(Reader::new(Vec::new())) as Arc<dyn StackReader>));
         for problem in sky.restore(&saved.states) {
             tracing::warn!("{problem}");
         }

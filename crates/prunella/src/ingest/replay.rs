@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use prunella_core::detect::exceptions::StackReader;
 use prunella_core::detect::{Anomaly, Observatory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::line::parse_in;
@@ -16,6 +18,8 @@ use prunella_core::signal::otlp::{Feed, Kind, OriginLimits, Priority, Sink, cens
 use prunella_core::signal::telemetry::{Attributes, LogView, PointView, SpanView};
 use prunella_lang::stacktrace::severity_of;
 use serde::Serialize;
+
+use crate::statements::Reader;
 
 /// The longest line or request that is read.
 const MAX_ITEM: usize = 64 << 20;
@@ -105,8 +109,10 @@ pub fn replay(paths: &[PathBuf], service: &ServiceName, memory: usize) -> Result
     for path in paths {
         sources.push(Source::open(path)?);
     }
+    let mut sky = Observatory::new(memory);
+    sky.stacks(&(Arc::new(Reader::new(Vec::new())) as Arc<dyn StackReader>));
     let mut player = Player {
-        sky: Observatory::new(memory),
+        sky,
         feed: Feed::new(OriginLimits::default()),
         service: service.clone(),
         release: ReleaseId::parse("unversioned").expect("a release"),

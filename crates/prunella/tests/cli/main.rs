@@ -10,4 +10,5 @@ mod help;
 mod history;
 mod init;
 mod pages;
+mod templates;
 mod world;
