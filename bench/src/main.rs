@@ -18,6 +18,7 @@ mod report;
 mod root_cause_bench;
 mod series;
 mod silent;
+mod throughput;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -43,6 +44,7 @@ static SUITES: &[Suite] = &[
     root_cause_bench::SUITE,
     series::SUITE,
     silent::SUITE,
+    throughput::SUITE,
 ];
 
 /// What a suite is told.

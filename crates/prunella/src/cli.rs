@@ -89,6 +89,11 @@ pub enum Verb {
     Incidents(Incidents),
     /// Explain an incident: what hurts, since when, the cause and its proof, the fix and what to run next
     Explain(Explain),
+    /// Show recorded telemetry to the detectors, with the recorded time
+    ///
+    /// Reads OTLP as the Collector's file exporter writes it (JSON lines, or protobuf with lengths), and log lines: JSON,
+    /// logfmt or plain text. Several files are merged by time. Needs no repository.
+    Replay(Replay),
     /// Acknowledge an incident: until then its causes open no other
     Ack(Ack),
     /// Go back to the last-known-good release
@@ -192,6 +197,20 @@ pub struct Ack {
 pub struct Explain {
     /// The incident; any unambiguous beginning will do
     pub id: String,
+}
+
+/// `replay`
+#[derive(Clone, Debug, Args)]
+pub struct Replay {
+    /// The recordings; also packed by gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The service that log lines are of
+    #[arg(long, value_name = "NAME", default_value = "replayed")]
+    pub service: String,
+    /// What the detectors may keep together, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub memory: usize,
 }
 
 /// A failing command and what may be spent on it.

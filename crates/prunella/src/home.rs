@@ -176,6 +176,12 @@ impl Home {
         self.dir.join("gateway")
     }
 
+    /// The intake's spool, state and status.
+    #[must_use]
+    pub fn intake(&self) -> PathBuf {
+        self.dir.join("intake")
+    }
+
     /// Wakes the daemon.
     #[must_use]
     pub fn wake_socket(&self) -> PathBuf {

@@ -17,6 +17,7 @@ pub mod experiment;
 pub mod git;
 pub mod heal;
 pub mod home;
+pub mod ingest;
 pub mod journal;
 pub mod render;
 pub mod shapes;

@@ -1,9 +1,14 @@
 //! What we saw: one log record, request, crash or resource sample. OpenTelemetry's use of the word *signal*.
 
+pub mod alert;
 mod exception;
+pub mod exposition;
 mod histogram;
+pub mod line;
 mod log;
+pub mod otlp;
 mod process;
+pub mod remote_write;
 mod request;
 mod shape;
 pub mod telemetry;

@@ -11,6 +11,7 @@ mod heal;
 pub mod hidden;
 mod incidents;
 mod init;
+mod replay;
 mod repository;
 mod rollback;
 mod run;
@@ -63,6 +64,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Status => status::status(dir, ui).await?,
             Verb::Incidents(options) => incidents::incidents(dir, &options, ui).await?,
             Verb::Explain(options) => explain::explain(dir, &options.id, ui).await?,
+            Verb::Replay(options) => replay::replay(dir, &options, ui)?,
             Verb::Diagnose(options) => diagnose::run(dir, &options, ui).await?,
             Verb::Ack(options) => ack::ack(dir, &options, ui).await?,
             Verb::Rollback => rollback::rollback(dir, ui).await?,

@@ -7,6 +7,7 @@ use prunella_core::release::routing;
 use prunella_gateway::control::{Client, ClientError, Reply, Request, SOCKET_NAME};
 
 use super::site::Site;
+use crate::ingest::last_status;
 use crate::render::{self, GatewayStatus, Status, Summary};
 use crate::ui::{Exit, Problem, Ui};
 
@@ -52,6 +53,7 @@ pub(super) async fn status(dir: Option<&Path>, ui: &Ui) -> Result<Exit, Problem>
         listen: config.filter(|c| c.service.http).map(|c| c.service.listen.to_string()),
         daemon: site.home.daemon(),
         gateway: gateway(&site).await,
+        intake: last_status(&site.home.intake()),
         paused: service.paused,
         autonomy: config.map(|c| c.heal.autonomy),
         routing: routing(service, &site.policy(&world)),

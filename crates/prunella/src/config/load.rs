@@ -101,6 +101,7 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
             "and `gateway.tls_key` belong together; give both or none".to_owned(),
         ));
     }
+    super::intake::check(&config.intake)?;
     if !(1..=64).contains(&config.gateway.workers) {
         return Err(("gateway.workers", "must be from 1 to 64".to_owned()));
     }
@@ -185,6 +186,11 @@ mod tests {
         check("[build]\ndeps = \"npm ci\"\n", "`build.outputs` is empty");
         check("[heal]\nautonomy = \"yolo\"\n", "unknown variant `yolo`");
         check("[ready]\ntimeout = \"soon\"\n", "`soon` is not a duration");
+        check("[intake]\nhttp = \"0.0.0.0:4318\"\n", "`intake.token_file` is needed");
+        check("[intake]\ntls_key = \"x\"\n", "belong together");
+        check("[intake]\nspool = \"1MiB\"\n", "`intake.spool` must be");
+        check("[[intake.files]]\npath = \"x.log\"\nservice = \"x\"\n", "absolute path");
+        check("[[intake.scrape]]\nurl = \"https://x\"\n", "begins with http://");
         check("[sevice]\n", "unknown field `sevice`");
     }
 }

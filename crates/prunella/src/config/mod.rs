@@ -1,9 +1,11 @@
 //! `prunella.toml`: what the owner says about the service and how far Prunella may go.
 
+mod intake;
 mod load;
 mod maintenance;
 mod units;
 
+pub use intake::{Intake, Journald, LogFile, Scrape};
 pub use load::{ConfigError, FILE_NAME, load, parse};
 pub use maintenance::{Daily, Maintenance};
 pub use units::{Size, Span};
@@ -110,6 +112,9 @@ pub struct Config {
     /// Where the service's own telemetry goes.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// Where telemetry comes in.
+    #[serde(default)]
+    pub intake: Intake,
     /// When nothing is said.
     #[serde(default)]
     pub maintenance: Maintenance,
@@ -305,7 +310,8 @@ pub struct Sandbox {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// What the service gets as `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector of yours.
+    /// What the service gets as `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector of yours. Prunella's own intake
+    /// if it is not given.
     pub otlp_endpoint: Option<String>,
 }
 
@@ -437,6 +443,7 @@ impl Config {
             gateway: Gateway::default(),
             sandbox: Sandbox::default(),
             telemetry: Telemetry::default(),
+            intake: Intake::default(),
             maintenance: Maintenance::default(),
             state_dir: None,
         }

@@ -8,6 +8,7 @@
 mod canary;
 mod effects;
 mod incidents;
+mod intake;
 mod observe;
 mod processes;
 mod releases;
@@ -32,6 +33,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::git::Repo;
 use crate::home::{DaemonLock, Home};
+use crate::ingest::Intake;
 use crate::journal::{Journal, JournalError};
 use crate::store::Blobs;
 use crate::supervise::Supervisor;
@@ -85,6 +87,9 @@ struct Daemon {
     /// What the comparison found that is no incident yet.
     worse: Option<(ReleaseId, Comparison)>,
     recent: Recent,
+    intake: Intake,
+    /// What the intake was last told of the releases.
+    told: intake::Told,
     unrecorded: VecDeque<Anomaly>,
     /// When what was learned was last saved, ms since the epoch.
     saved_at_ms: i64,
@@ -149,13 +154,18 @@ pub async fn run(options: RunOptions) -> miette::Result<ExitCode> {
     // an ignored signal, is not passed on to the service.
     let _handler = signal(SignalKind::from_raw(libc::SIGXFSZ));
     let (signals, received) = mpsc::channel(traffic::EVENTS);
-    let (mut daemon, wake) = start::start(options, signals).await?;
-    let code = daemon.work(wake, received).await?;
+    let (mut daemon, wake, found) = start::start(options, signals).await?;
+    let code = daemon.work(wake, received, found).await?;
     Ok(code)
 }
 
 impl Daemon {
-    async fn work(&mut self, wake: Wake, mut received: mpsc::Receiver<Signal>) -> miette::Result<ExitCode> {
+    async fn work(
+        &mut self,
+        wake: Wake,
+        mut received: mpsc::Receiver<Signal>,
+        mut found: mpsc::Receiver<Anomaly>,
+    ) -> miette::Result<ExitCode> {
         let listen = |kind| signal(kind).map_err(|e| miette::miette!("cannot listen for signals: {e}"));
         let (mut int, mut term, mut hup) = (
             listen(SignalKind::interrupt())?,
@@ -181,6 +191,7 @@ impl Daemon {
                         }
                     }
                 }
+                Some(anomaly) = found.recv() => self.take_anomaly(anomaly),
                 Some(done) = self.effects.join_next(), if !self.effects.is_empty() => {
                     match done {
                         Ok(done) => self.finish(done).await,
@@ -205,6 +216,7 @@ impl Daemon {
     async fn apply(&mut self) -> Result<(), JournalError> {
         self.journal.refresh().await?;
         self.policy.paused = self.journal.world().service.paused;
+        self.tell_intake();
         if !self.unrecorded.is_empty() {
             self.take_acknowledgements();
         }
@@ -286,6 +298,7 @@ impl Daemon {
 
     /// Saves what was learned, so that a restart does not make the detectors forget the baseline.
     fn save(&self) {
+        self.intake.save();
         if let Some(text) = self.learned() {
             let _ = crate::store::write_durably(&self.learned_path(), &text);
         }

@@ -62,6 +62,7 @@ impl Daemon {
     /// Looks at one signal.
     pub(super) fn observe(&mut self, signal: &Signal) {
         self.remember(signal);
+        self.intake.signal(signal);
         let context = self.context();
         for anomaly in self.detectors.observe(signal, &context) {
             if self.unrecorded.len() < MAX_UNRECORDED {
@@ -309,7 +310,7 @@ async fn send(
                 release: release.clone(),
                 at_ms,
                 source,
-                severity: None,
+                severity: record.severity,
                 body: record.text,
             };
             let _ = signals.send(Signal::LogRecord(record)).await;

@@ -37,6 +37,7 @@ impl Daemon {
             release: release.clone(),
             commit: commit.clone(),
             run,
+            telemetry: self.telemetry(),
         }
     }
 

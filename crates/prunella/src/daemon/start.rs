@@ -1,7 +1,7 @@
 //! From nothing, or from what a crash has left, to a daemon that works.
 
 use miette::IntoDiagnostic as _;
-use prunella_core::detect::{Detectors, DetectorsSnapshot, GroupConfig, Grouper, ReleaseHistory};
+use prunella_core::detect::{Anomaly, Detectors, DetectorsSnapshot, GroupConfig, Grouper, ReleaseHistory};
 use prunella_core::id::{CommitId, ReleaseId, ServiceName};
 use prunella_core::ledger::{Event, Stream};
 use prunella_core::release::{Origin, ReleaseEnd, ReleaseEvent, ReleaseState};
@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::{self, Command, Config, ConfigError};
 use crate::git::Repo;
 use crate::home::Home;
+use crate::ingest::Intake;
 use crate::journal::Journal;
 use crate::store::Blobs;
 use crate::supervise::{Launcher, Supervisor};
@@ -24,7 +25,10 @@ use crate::ui::Problem;
 use crate::wake::Wake;
 
 /// Opens everything, takes over what still runs, and asks for the first release.
-pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) -> miette::Result<(Daemon, Wake)> {
+pub(super) async fn start(
+    options: RunOptions,
+    signals: mpsc::Sender<Signal>,
+) -> miette::Result<(Daemon, Wake, mpsc::Receiver<Anomaly>)> {
     let repo = Repo::open(&options.root).map_err(Problem::from)?;
     let root = repo.root().to_owned();
     let config = configuration(&root, options.start)?;
@@ -41,7 +45,12 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
     } else {
         None
     };
+    let (intake, found) = Intake::start(&home.intake(), service.clone(), &config.intake, &root)
+        .await
+        .map_err(Problem::from)?;
     let mut daemon = Daemon {
+        intake,
+        told: super::intake::Told::default(),
         policy: config.policy(),
         detectors: Detectors::new(service),
         grouper: Grouper::new(GroupConfig::default()),
@@ -76,7 +85,7 @@ pub(super) async fn start(options: RunOptions, signals: mpsc::Sender<Signal>) ->
     daemon.follow_gateway();
     daemon.first_release().await?;
     daemon.greet();
-    Ok((daemon, wake))
+    Ok((daemon, wake, found))
 }
 
 /// The configuration file, or the smallest configuration when a start command was given instead.
@@ -220,5 +229,10 @@ impl Daemon {
             None => format!("{} (a service without HTTP)", self.config.service.name),
         };
         self.reporter.say("watching", &text);
+        let listens: Vec<String> = self.intake.listens().iter().map(ToString::to_string).collect();
+        if !listens.is_empty() {
+            self.reporter
+                .say("intake", &format!("OpenTelemetry at {}", listens.join(" and ")));
+        }
     }
 }

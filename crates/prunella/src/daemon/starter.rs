@@ -28,6 +28,7 @@ pub(super) struct Starter {
     pub(super) release: ReleaseId,
     pub(super) commit: CommitId,
     pub(super) run: RunName,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Starter {
@@ -72,9 +73,7 @@ impl Starter {
             listener,
             env: self.environment(),
             base_env: base_env(),
-            telemetry: Telemetry {
-                otlp_endpoint: self.config.telemetry.otlp_endpoint.clone(),
-            },
+            telemetry: self.telemetry.clone(),
             logs: LogLimits::default(),
             grace: service.stop_grace.0,
         };

@@ -4,6 +4,7 @@
 mod incident;
 mod list;
 mod next;
+mod replayed;
 mod status;
 mod table;
 mod time;
@@ -11,6 +12,7 @@ mod time;
 pub use incident::{Explanation, Reviewed, Seconds, explain};
 pub use list::{Summary, incidents};
 pub use next::{what_next, working_on};
+pub use replayed::replayed;
 pub use status::{GatewayStatus, Status, status};
 pub use table::Table;
 pub use time::{clock_time, seconds, utc};

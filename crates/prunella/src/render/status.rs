@@ -9,6 +9,8 @@ use prunella_core::policy::Autonomy;
 use prunella_core::release::{BadCommit, Origin, Release, ReleaseEnd, ReleaseState, Route};
 use serde::Serialize;
 
+use crate::ingest::IntakeStatus;
+
 use super::list::{Summary, incidents};
 use super::{Table, bold, dim, green, red, utc, yellow};
 
@@ -29,6 +31,8 @@ pub struct Status {
     pub daemon: Option<u32>,
     /// What the gateway says of itself, if one runs.
     pub gateway: Option<GatewayStatus>,
+    /// What the intake of the daemon that runs, or ran last, said of itself.
+    pub intake: Option<IntakeStatus>,
     /// Whether the kill switch is on.
     pub paused: bool,
     /// How far Prunella may go.
@@ -81,6 +85,49 @@ fn gateway(gateway: Option<&GatewayStatus>) -> String {
         "{state} (process {}): {} requests, {} failed, {} answered by another release after a failure",
         now.process, now.requests, now.failed, now.failovers
     )
+}
+
+/// What came in, and what did not come through.
+fn intake(intake: Option<&IntakeStatus>) -> String {
+    let Some(now) = intake else {
+        return "not running".to_owned();
+    };
+    let at = if now.listens.is_empty() {
+        "nothing is listened for".to_owned()
+    } else {
+        plain(&now.listens.join(", "), 200)
+    };
+    let mut out = format!(
+        "{at}: {} logs, {} spans, {} points, {} lines; {} anomalies",
+        now.logs, now.spans, now.points, now.lines, now.anomalies
+    );
+    let lost = [
+        (now.shed(), "records shed under load"),
+        (now.busy, "requests told to come again"),
+        (now.rejected, "records without sense"),
+        (now.malformed, "requests malformed"),
+        (now.unauthorized, "requests without the token"),
+        (
+            now.origins_overflow,
+            "resources beyond the limit of services and releases",
+        ),
+        (now.unseen, "signals unseen"),
+        (now.anomalies_dropped, "anomalies dropped"),
+    ];
+    for (count, what) in lost.iter().filter(|(count, _)| *count > 0) {
+        write!(out, "; {count} {what}").expect(TO_STRING);
+    }
+    for (analyzer, limit, count) in &now.overflows {
+        write!(
+            out,
+            "\n                   {}: {} beyond {}",
+            plain(analyzer, 40),
+            count,
+            plain(limit, 60)
+        )
+        .expect(TO_STRING);
+    }
+    out
 }
 
 /// Where a release stands, and the colour of it.
@@ -182,10 +229,11 @@ fn head(status: &Status) -> String {
     let listen = status.listen.as_deref().unwrap_or("-");
     let good = status.last_known_good.as_ref().map_or("-", ReleaseId::as_str);
     format!(
-        "{}\n  repository       {}\n  daemon           {daemon}\n  gateway          {}\n  listens on       {listen}\n  autonomy         {autonomy}\n  last-known-good  {good}\n",
+        "{}\n  repository       {}\n  daemon           {daemon}\n  gateway          {}\n  intake           {}\n  listens on       {listen}\n  autonomy         {autonomy}\n  last-known-good  {good}\n",
         bold(&plain(name, 64)),
         plain(&status.repository, 200),
         gateway(status.gateway.as_ref()),
+        intake(status.intake.as_ref()),
     )
 }
 

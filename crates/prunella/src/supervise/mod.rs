@@ -52,6 +52,6 @@ pub use ready::{NotReady, Readiness, Ready, StatusExpect, wait_ready};
 pub use record::{Exit, ExitCause, Ident, RunState};
 pub use sample::ResourceSample;
 pub use shim::shim_main;
-pub use spec::{BASE_ENV_NAMES, CommandLine, Launcher, RunName, StartSpec, Telemetry, base_env};
+pub use spec::{BASE_ENV_NAMES, CommandLine, Launcher, RunName, StartSpec, Telemetry, base_env, percent_encode};
 pub use start::Supervisor;
 pub use tail::{LogLine, LogTail, TailEvent, TailOffsets};

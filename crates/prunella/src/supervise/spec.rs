@@ -145,6 +145,12 @@ fn exec_if_simple(line: &str) -> String {
 pub struct Telemetry {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, for instance `http://127.0.0.1:4318`.
     pub otlp_endpoint: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`, for instance `http/protobuf`.
+    pub otlp_protocol: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: pairs, percent-encoded. May hold a token.
+    pub otlp_headers: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE`: the certificate to trust.
+    pub otlp_certificate: Option<PathBuf>,
 }
 
 /// One start of one release.
@@ -195,8 +201,20 @@ impl StartSpec {
         if let Some(port) = self.port {
             put("PORT", port.to_string());
         }
-        if let Some(endpoint) = &self.telemetry.otlp_endpoint {
-            put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone());
+        let telemetry = &self.telemetry;
+        let certificate = telemetry
+            .otlp_certificate
+            .as_ref()
+            .map(|path| path.to_string_lossy().into_owned());
+        for (name, value) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &telemetry.otlp_endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", &telemetry.otlp_protocol),
+            ("OTEL_EXPORTER_OTLP_HEADERS", &telemetry.otlp_headers),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", &certificate),
+        ] {
+            if let Some(value) = value {
+                put(name, value.clone());
+            }
         }
         put("OTEL_SERVICE_NAME", self.service.to_string());
         put("OTEL_RESOURCE_ATTRIBUTES", self.resource_attributes());
@@ -235,7 +253,9 @@ impl StartSpec {
     }
 }
 
-fn percent_encode(text: &str) -> String {
+/// Percent-encodes what separates pairs in `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_EXPORTER_OTLP_HEADERS`.
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/' | b'+' | b':') {
             out.push(char::from(byte));
@@ -300,6 +320,7 @@ mod tests {
             base_env: vec![("PATH".into(), "/bin".into())],
             telemetry: Telemetry {
                 otlp_endpoint: Some("http://127.0.0.1:4318".into()),
+                ..Telemetry::default()
             },
             logs: LogLimits::default(),
             grace: Duration::from_secs(1),

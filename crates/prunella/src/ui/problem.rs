@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 use crate::daemon::traffic::TrafficError;
 use crate::git::GitError;
 use crate::home::HomeError;
+use crate::ingest::{IntakeError, ReplayError};
 use crate::journal::JournalError;
 use crate::store::StoreError;
 
@@ -220,6 +221,26 @@ impl From<TrafficError> for Problem {
             TrafficError::Start { .. } | TrafficError::Refused(_) | TrafficError::Control(_) => Fault::Defect,
         };
         Self::of(fault, &error)
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        let fault = match error {
+            IntakeError::Token { .. } | IntakeError::Tls(_) => Fault::Configuration,
+            IntakeError::Listen { .. } | IntakeError::Spool(_) | IntakeError::Thread(_) => Fault::Machine,
+        };
+        Self::of(fault, &error)
+    }
+}
+
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        Self::new(
+            Fault::Usage,
+            error.to_string(),
+            "Name files of OTLP (JSON lines, or protobuf with lengths) or of log lines.",
+        )
     }
 }
 

@@ -25,6 +25,7 @@ fn each_command() {
         "status",
         "incidents",
         "explain",
+        "replay",
         "ack",
         "rollback",
         "pause",

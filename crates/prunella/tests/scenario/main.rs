@@ -12,4 +12,5 @@ mod service;
 mod silent;
 mod symptoms;
 mod tampering;
+mod telemetry;
 mod world;

@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &str)] = &[
         "starts the service under test inside the sandbox",
     ),
     ("crates/prunella/src/git/run.rs", "starts git"),
+    ("crates/prunella/src/ingest/journald.rs", "starts journalctl"),
     ("crates/prunella/src/supervise/shim_child.rs", "starts the service"),
     ("crates/prunella/src/supervise/start.rs", "starts the shim"),
 ];

@@ -1,0 +1,28 @@
+//! Lines that are one JSON object each.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::fields::arrange;
+use super::{Line, Scalar};
+
+/// Reads a JSON object; `None` if the line is none.
+pub(super) fn parse(line: &str) -> Option<Line<'static>> {
+    let object: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let mut fields = Vec::with_capacity(object.len());
+    for (key, value) in object {
+        let value = match value {
+            Value::Null => continue,
+            Value::Bool(value) => Scalar::Bool(value),
+            Value::String(text) => Scalar::Text(Cow::Owned(text)),
+            Value::Number(number) => match number.as_i64() {
+                Some(value) => Scalar::Int(value),
+                None => Scalar::Double(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            nested => Scalar::Nested(nested.to_string()),
+        };
+        fields.push((Cow::Owned(key), value));
+    }
+    Some(arrange(fields))
+}

@@ -1,0 +1,121 @@
+//! The intake of the running daemon: the service's own telemetry, and what `kill -9` must not take.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use crate::world::{PATIENCE, World};
+
+const CONFIG: &str = r#"[service]
+name = "worker"
+start = ["python3", "worker.py"]
+http = false
+stop_grace = "2s"
+
+[ready]
+settle = "100ms"
+
+[intake]
+http = "127.0.0.1:0"
+grpc = "127.0.0.1:0"
+save = "1h"
+"#;
+
+/// Sends one log record to where its environment says, as an OpenTelemetry SDK would, and prints lines.
+const WORKER: &str = r#"import json
+import os
+import time
+import urllib.request
+
+pairs = [("service.name", os.environ["OTEL_SERVICE_NAME"])]
+pairs += [tuple(a.split("=", 1)) for a in os.environ["OTEL_RESOURCE_ATTRIBUTES"].split(",")]
+attributes = [{"key": key, "value": {"stringValue": value}} for key, value in pairs]
+records = [{"timeUnixNano": str(time.time_ns()), "severityNumber": 9, "body": {"stringValue": "worker began"}}]
+body = {"resourceLogs": [{"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": records}]}]}
+assert os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
+url = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/logs"
+request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+assert urllib.request.urlopen(request).status == 200
+print("level=info msg=told", flush=True)
+print("a plain line", flush=True)
+while True:
+    time.sleep(1)
+"#;
+
+fn world() -> World {
+    let mut world = World::new();
+    let files = [
+        ("prunella.toml", CONFIG),
+        (".gitignore", ".prunella\n__pycache__\n"),
+        ("worker.py", WORKER),
+    ];
+    let good = world.repo.commit(&files, "Begin");
+    world.run();
+    world.until_good(&good);
+    world
+}
+
+/// What `status` says of the intake.
+fn intake(world: &World) -> Value {
+    let text = world.ok(&["status", "--json"]).out;
+    serde_json::from_str::<Value>(&text).unwrap()["intake"].clone()
+}
+
+fn until(world: &mut World, key: &str, least: u64) -> Value {
+    world.eventually(&format!("{key} is {least}"), |world| {
+        let now = intake(world);
+        (now[key].as_u64() >= Some(least)).then_some(now)
+    })
+}
+
+/// Posts a log record, and says whether it was acknowledged.
+fn post(addr: SocketAddr, number: usize) -> bool {
+    let body = format!(
+        "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"severityNumber\":17,\"body\":{{\"stringValue\":\"{number} failed\"}}}}]}}]}}]}}"
+    );
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.starts_with("HTTP/1.1 200 ")
+}
+
+#[test]
+fn the_services_telemetry_comes_in_and_is_its_releases() {
+    let mut world = world();
+    let now = until(&mut world, "lines", 2);
+    assert_eq!(now["logs"], 1, "{now}");
+    let now = until(&mut world, "services", 1);
+    assert_eq!((&now["services"], &now["releases"]), (&1.into(), &1.into()), "{now}");
+    assert!(
+        world.ok(&["status"]).out.contains("1 logs, 0 spans"),
+        "{}",
+        world.told()
+    );
+    world.stop();
+}
+
+#[test]
+fn what_was_acknowledged_before_a_kill_is_looked_at_after_it() {
+    let mut world = world();
+    let now = until(&mut world, "logs", 1);
+    let addr: SocketAddr = now["listens"][1].as_str().unwrap().parse().unwrap();
+    let acknowledged = (0..40).filter(|n| post(addr, *n)).count();
+    world.kill();
+    world.run();
+    let now = until(&mut world, "replayed", 1 + acknowledged as u64);
+    assert_eq!(now["replayed"], 1 + acknowledged as u64, "{now}");
+    assert_eq!(
+        now["listens"][1],
+        addr.to_string(),
+        "the service that runs still sends there"
+    );
+    assert!(post(addr, 99), "{}", world.told());
+    world.stop();
+}
