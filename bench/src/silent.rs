@@ -69,6 +69,7 @@ fn run(options: &Options) -> Result<Report, BenchError> {
         ("false", share(sums.false_controls, sums.controls)),
         ("delay_median_s", median(&sums.delays)),
         ("controls", sums.controls as f64),
+        ("ns_per_span", World::new(1).cost_of_a_span(10)),
     ];
     report
         .figures

@@ -84,7 +84,7 @@ impl Service {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let addr = free.map_err(BenchError::io("no free port"))?;
         let command = described.start.replace("{port}", &addr.port().to_string());
-        let command = format!("cd {} && {command}", dir.display());
+        let command = format!("exec 2>/dev/null; cd {} && {command}", dir.display());
         let process = exec::start_on(0, Path::new("/bin/sh"), &["-c", &command])?;
         let service = Self {
             described,

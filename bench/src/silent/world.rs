@@ -217,6 +217,19 @@ impl World {
         (pages, odd)
     }
 
+    /// Time that all analyzers take for so many spans of known operations, ticks included, ns for each span.
+    pub(crate) fn cost_of_a_span(&mut self, seconds: u64) -> f64 {
+        let (before, begun) = (self.id, std::time::Instant::now());
+        for _ in 0..seconds {
+            let mut out = Vec::new();
+            // About two hundred thousand spans in a second of the simulation.
+            (0..40_000).for_each(|n| self.request(HEALTHY, n % 4 == 0, &mut out));
+            self.now_ms += 1_000;
+            self.sky.tick(self.now_ms, &mut out);
+        }
+        begun.elapsed().as_nanos() as f64 / (self.id - before).max(1) as f64
+    }
+
     fn one_second(&mut self, b: Behaviour, out: &mut Vec<Anomaly>) {
         // A day of twenty minutes, and a surge now and then.
         let day = (self.second as f64 / 1_200.0 * std::f64::consts::TAU).sin();

@@ -143,6 +143,58 @@ fn batches_and_totals_agree() {
 }
 
 #[test]
+fn structures_of_answers_are_sampled_and_hold_no_value() {
+    run(async {
+        let u = Upstream::start(|r| async move {
+            match r.uri().path() {
+                "/fail" => respond(500, r#"{"error": "x"}"#),
+                "/none" => respond(204, ""),
+                _ => {
+                    let mut response = respond(200, r#"{"user": "ann", "orders": [{"total": 4.5}]}"#);
+                    let json = "application/json; charset=utf-8".parse().unwrap();
+                    response.headers_mut().insert("content-type", json);
+                    response
+                }
+            }
+        })
+        .await;
+        let g = Gateway::start(to(&u, "r1")).await;
+        let mut events = g.events().await;
+        let mut c = Http1::connect(g.addr).await;
+        c.send(get("/fail")).await;
+        c.send(get("/none")).await;
+        for i in 0..500 {
+            c.send(get(&format!("/users/{i}"))).await;
+        }
+        let (mut requests, mut shapes) = (0, Vec::new());
+        while requests < 502 {
+            let Some(Event::Batch { rows, shapes: more, .. }) = events.next().await.unwrap() else {
+                continue;
+            };
+            requests += rows.iter().map(|r| r.count).sum::<u64>();
+            shapes.extend(more);
+        }
+        assert!(shapes.iter().all(|s| s.release == "r1" && s.status < 300), "{shapes:?}");
+        let none = shapes
+            .iter()
+            .find(|s| s.route == "GET /none")
+            .expect("an answer without a body");
+        assert_eq!((none.status, none.body.bytes), (204, 0));
+        let users: Vec<_> = shapes.iter().filter(|s| s.route == "GET /users/{}").collect();
+        // A sample: some, and not all of what came within a moment.
+        assert!((5..400).contains(&users.len()), "{}", users.len());
+        assert_ne!(users[0].target, users[1].target);
+        assert_eq!(
+            (users[0].media.as_str(), users[0].body.complete),
+            ("application/json", true)
+        );
+        let places: Vec<&str> = users[0].body.nodes.iter().map(|n| n.at.as_str()).collect();
+        assert_eq!(places, ["", "user", "orders", "orders[]", "orders[].total"]);
+        assert!(!serde_json::to_string(&shapes).unwrap().contains("ann"));
+    });
+}
+
+#[test]
 fn captures_hold_what_a_replay_needs_and_no_secret() {
     run(async {
         let u = Upstream::start(|r| async move {
