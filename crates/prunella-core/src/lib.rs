@@ -9,6 +9,7 @@ mod finite;
 pub mod id;
 pub mod incident;
 pub mod ledger;
+mod mix;
 pub mod model;
 pub mod plan;
 pub mod policy;

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         let mut spec = JailSpec::new(["/bin/true"]);
         spec.mounts.push(Mount::overlay(
             std::env::current_dir().expect("a working directory"),
-            "/work",
+            "/tree",
         ));
         let mut walls: Vec<Duration> = Vec::new();
         for _ in 0..runs {

@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_plain_specification_is_accepted() {
-        assert_eq!(check(|s| s.mounts.push(Mount::overlay("/srv/app", "/work"))), Ok(()));
+        assert_eq!(check(|s| s.mounts.push(Mount::overlay("/srv/app", "/tree"))), Ok(()));
     }
 
     #[test]
@@ -376,7 +376,7 @@ mod tests {
             ("NUL", check(|s| s.argv.push("a\0b".into()))),
             ("'='", check(|s| drop(s.env.insert("A=B".into(), "1".into())))),
             ("cwd", check(|s| s.cwd = "work".into())),
-            ("'..'", check(|s| s.cwd = "/work/../etc".into())),
+            ("'..'", check(|s| s.cwd = "/tree/../etc".into())),
             ("/proc", check(|s| s.mounts.push(Mount::writable("/srv", "/proc/sys")))),
             ("host's root", check(|s| s.mounts.push(Mount::read_only("/", "/mnt")))),
             (

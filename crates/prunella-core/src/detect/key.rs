@@ -1,33 +1,11 @@
 //! The identity of a series as a number, made from borrowed text without a copy.
 //!
-//! *Method*: folded 128-bit products (wyhash's step) over eight bytes at a time. Attributes are hashed one by one and the
-//! results added, so their order does not matter: senders change it. The hash has no secret key: whoever makes two of
-//! their own series collide mixes them up, and no table searches for longer than its own bound.
+//! *Method*: attributes are hashed one by one ([`crate::mix`]) and the results added, so their order does not matter: senders
+//! change it. Whoever makes two of their own series collide mixes them up, and no table searches for longer than its own
+//! bound.
 
+pub(super) use crate::mix::{mix, of_bytes};
 use crate::signal::telemetry::{Attributes, Value};
-
-const K: u64 = 0x9e37_79b9_7f4a_7c15;
-const L: u64 = 0xd6e8_feb8_6659_fd93;
-
-/// Mixes a value into a hash.
-#[inline]
-pub(super) fn mix(hash: u64, value: u64) -> u64 {
-    let wide = u128::from(hash ^ K) * u128::from(value ^ L);
-    (wide as u64) ^ ((wide >> 64) as u64)
-}
-
-/// The hash of some bytes.
-#[inline]
-pub(super) fn of_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        hash = mix(hash, u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
-    }
-    let mut rest = [0; 8];
-    rest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-    mix(hash, u64::from_le_bytes(rest))
-}
 
 /// The hash of attributes in any order.
 #[inline]

@@ -5,10 +5,9 @@
 //! counts of the nested levels are added with weights before.
 //! *Source*: Hellendoorn and Devanbu, "Are deep neural networks the best choice for modeling source code?" (FSE 2017).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use serde::{Deserialize, Serialize};
+
+use crate::mix::{HashIndex, mix, of_bytes};
 
 /// The longest n-gram.
 pub const ORDER: usize = 5;
@@ -20,27 +19,7 @@ const SMOOTHING: f64 = 1.2;
 /// How many words there could be, for those never seen.
 const VOCABULARY: f64 = 50_000.0;
 
-/// Keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Same(u64);
-
-impl Hasher for Same {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = mix(self.0, u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-}
-
-type Table = HashMap<u64, u32, BuildHasherDefault<Same>>;
+type Table = HashIndex<u32>;
 
 /// The number of a token, by its text. Long literals are alike: their content says nothing of the code's form.
 #[must_use]
@@ -50,15 +29,8 @@ pub fn token(text: &str) -> u64 {
     match text.len() {
         4.. if is_number => 1,
         13.. if is_text => 2,
-        _ => text
-            .bytes()
-            .fold(0x51_7c_c1_b7, |hash, byte| mix(hash, u64::from(byte))),
+        _ => of_bytes(text.as_bytes()),
     }
-}
-
-fn mix(hash: u64, value: u64) -> u64 {
-    let mixed = (hash.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 29)
 }
 
 /// The n-grams of one level.

@@ -284,18 +284,18 @@ mod tests {
 
     #[test]
     fn targets_are_replaced_by_true_places() {
-        let moved = [("/tmp", "/r/tmp"), ("/work", "/r/0"), ("/work/data", "/r/1")];
+        let moved = [("/tmp", "/r/tmp"), ("/tree", "/r/0"), ("/tree/data", "/r/1")];
         let moved = moved.map(|(a, b)| (PathBuf::from(a), PathBuf::from(b))).to_vec();
         let places = Places {
             moved,
             grants: Vec::new(),
         };
-        let mut spec = JailSpec::new(["/work/run", "--in=/work", "/workshop", "/work/data/x"]);
-        spec.cwd = "/work".into();
-        spec.env.insert("PATH".into(), "/work/bin:/usr/bin".into());
+        let mut spec = JailSpec::new(["/tree/run", "--in=/tree", "/treeshop", "/tree/data/x"]);
+        spec.cwd = "/tree".into();
+        spec.env.insert("PATH".into(), "/tree/bin:/usr/bin".into());
         spec.env.insert("TMPDIR".into(), "/tmp".into());
         let spec = places.rewrite(&spec);
-        assert_eq!(spec.argv, ["/r/0/run", "--in=/work", "/workshop", "/r/1/x"]);
+        assert_eq!(spec.argv, ["/r/0/run", "--in=/tree", "/treeshop", "/r/1/x"]);
         assert_eq!(
             (spec.env["PATH"].as_str(), spec.cwd.as_path()),
             ("/r/0/bin:/usr/bin", Path::new("/r/0"))

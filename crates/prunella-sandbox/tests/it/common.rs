@@ -63,8 +63,8 @@ pub(crate) fn inside(tree: &Path, arguments: &[&str]) -> JailSpec {
     let program = "/opt/helper/prunella-jail";
     let mut spec = JailSpec::new([program].iter().chain(arguments).copied());
     spec.mounts.push(Mount::read_only(helper(), program));
-    spec.mounts.push(Mount::overlay(tree, "/work"));
-    spec.cwd = "/work".into();
+    spec.mounts.push(Mount::overlay(tree, "/tree"));
+    spec.cwd = "/tree".into();
     spec
 }
 

@@ -135,7 +135,7 @@ fn no_attempt_escapes_from_any_back_end() {
 #[test]
 fn the_suite_can_tell_an_escape() {
     let work = tree();
-    let mut spec: JailSpec = inside(work.path(), &["attack", "read-file", "/work/file"]);
+    let mut spec: JailSpec = inside(work.path(), &["attack", "read-file", "/tree/file"]);
     let report = crate::common::run(&spec);
     assert_eq!(report.exit, ESCAPED, "a file that is visible is reported as got");
     spec.argv = vec![spec.argv[0].clone(), "attack".into(), "no-such-attack".into()];

@@ -26,13 +26,13 @@ fn an_overlay_is_private_and_writable() {
 #[test]
 fn changes_can_be_kept_and_listed() {
     let (work, scratch) = (tree(), tempfile::tempdir().unwrap());
-    let mut spec = shell("cd /work; rm file; echo x > new; mkdir -p a/b; echo y > a/b/c");
+    let mut spec = shell("cd /tree; rm file; echo x > new; mkdir -p a/b; echo y > a/b/c");
     let kind = MountKind::Overlay {
         scratch: Some(scratch.path().into()),
     };
     spec.mounts.push(Mount {
         source: work.path().into(),
-        target: "/work".into(),
+        target: "/tree".into(),
         kind,
     });
     let report = run(&spec);
@@ -100,10 +100,10 @@ fn a_hostile_link_cannot_move_a_mount_point() {
     let work = tree();
     std::os::unix::fs::symlink("/", work.path().join("trap")).unwrap();
     let mut spec = JailSpec::new(["true"]);
-    spec.mounts.push(Mount::overlay(work.path(), "/work"));
-    spec.mounts.push(Mount::read_only(work.path(), "/work/trap/etc"));
+    spec.mounts.push(Mount::overlay(work.path(), "/tree"));
+    spec.mounts.push(Mount::read_only(work.path(), "/tree/trap/etc"));
     let error = crate::common::try_run(&spec).expect_err("a mount through a link");
-    assert!(error.to_string().contains("/work/trap/etc"), "{error}");
+    assert!(error.to_string().contains("/tree/trap/etc"), "{error}");
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn the_root_holds_nothing_of_the_hosts_but_the_system() {
 fn a_tree_that_takes_no_overlay_is_copied_and_the_report_says_so() {
     let mut spec = shell("cat rx_bytes > /dev/null && echo mine > new && cat new");
     spec.mounts
-        .push(Mount::overlay("/sys/class/net/lo/statistics", "/work"));
-    spec.cwd = "/work".into();
+        .push(Mount::overlay("/sys/class/net/lo/statistics", "/tree"));
+    spec.cwd = "/tree".into();
     let report = run(&spec);
     assert_eq!(
         report.stdout.text(),

@@ -92,7 +92,7 @@ fn a_command_that_is_not_there_is_an_error_with_its_name() {
 fn a_source_that_is_not_there_is_an_error_with_its_path() {
     let mut spec = shell("true");
     spec.mounts
-        .push(prunella_sandbox::Mount::read_only("/no/such/source", "/work"));
+        .push(prunella_sandbox::Mount::read_only("/no/such/source", "/tree"));
     let error = Native::new(launcher()).run(&spec, &CancelToken::new()).unwrap_err();
     assert!(
         matches!(error, SandboxError::Setup { .. }) && error.to_string().contains("/no/such/source"),

@@ -2,7 +2,7 @@
 
 use super::super::telemetry::{LogView, Value, attribute};
 use super::severity::severity_of;
-use super::value::{Body, any_value, body, push, resource_of, scope_of};
+use super::value::{Body, any_value, body, each_record, push};
 use super::wire::{DecodeError, Fields};
 use super::{Counts, Sink};
 
@@ -14,38 +14,10 @@ struct Scratch<'a> {
 }
 
 pub(super) fn decode<S: Sink>(request: &[u8], sink: &mut S) -> Result<Counts, DecodeError> {
-    let (mut counts, mut scratch) = (Counts::default(), Scratch::default());
-    let mut fields = Fields::new(request);
-    while let Some(field) = fields.next()? {
-        if field.number == 1 {
-            let message = field.bytes()?;
-            resource_of(message, &mut scratch.attributes, &mut counts)?;
-            sink.resource(&scratch.attributes);
-            let mut fields = Fields::new(message);
-            while let Some(field) = fields.next()? {
-                if field.number == 2 {
-                    scope_logs(field.bytes()?, &mut scratch, sink, &mut counts)?;
-                }
-            }
-        }
-    }
-    Ok(counts)
-}
-
-fn scope_logs<'a, S: Sink>(
-    message: &'a [u8],
-    scratch: &mut Scratch<'a>,
-    sink: &mut S,
-    counts: &mut Counts,
-) -> Result<(), DecodeError> {
-    let scope = scope_of(message)?;
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.next()? {
-        if field.number == 2 {
-            log_record(field.bytes()?, scope, scratch, sink, counts)?;
-        }
-    }
-    Ok(())
+    let mut scratch = Scratch::default();
+    each_record(request, sink, |message, scope, sink, counts| {
+        log_record(message, scope, &mut scratch, sink, counts)
+    })
 }
 
 fn log_record<'a, S: Sink>(

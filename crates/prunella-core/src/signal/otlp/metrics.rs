@@ -2,7 +2,7 @@
 
 use super::super::telemetry::Temporality;
 use super::points::{Scratch, exponential, histogram, number, summary};
-use super::value::{resource_of, scope_of};
+use super::value::each_record;
 use super::wire::{DecodeError, Fields};
 use super::{Counts, Sink};
 
@@ -18,38 +18,10 @@ pub(super) struct Metric<'a> {
 }
 
 pub(super) fn decode<S: Sink>(request: &[u8], sink: &mut S) -> Result<Counts, DecodeError> {
-    let (mut counts, mut scratch) = (Counts::default(), Scratch::default());
-    let mut fields = Fields::new(request);
-    while let Some(field) = fields.next()? {
-        if field.number == 1 {
-            let message = field.bytes()?;
-            resource_of(message, &mut scratch.attributes, &mut counts)?;
-            sink.resource(&scratch.attributes);
-            let mut fields = Fields::new(message);
-            while let Some(field) = fields.next()? {
-                if field.number == 2 {
-                    scope_metrics(field.bytes()?, &mut scratch, sink, &mut counts)?;
-                }
-            }
-        }
-    }
-    Ok(counts)
-}
-
-fn scope_metrics<'a, S: Sink>(
-    message: &'a [u8],
-    scratch: &mut Scratch<'a>,
-    sink: &mut S,
-    counts: &mut Counts,
-) -> Result<(), DecodeError> {
-    let scope = scope_of(message)?;
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.next()? {
-        if field.number == 2 {
-            metric(field.bytes()?, scope, scratch, sink, counts)?;
-        }
-    }
-    Ok(())
+    let mut scratch = Scratch::default();
+    each_record(request, sink, |message, scope, sink, counts| {
+        metric(message, scope, &mut scratch, sink, counts)
+    })
 }
 
 fn metric<'a, S: Sink>(

@@ -1,7 +1,7 @@
 //! `ExportTraceServiceRequest`.
 
 use super::super::telemetry::{SpanKind, SpanStatus, SpanView, Value, attribute};
-use super::value::{push, resource_of, scope_of};
+use super::value::{each_record, push};
 use super::wire::{DecodeError, Fields};
 use super::{Counts, Sink};
 
@@ -15,38 +15,10 @@ struct Scratch<'a> {
 }
 
 pub(super) fn decode<S: Sink>(request: &[u8], sink: &mut S) -> Result<Counts, DecodeError> {
-    let (mut counts, mut scratch) = (Counts::default(), Scratch::default());
-    let mut fields = Fields::new(request);
-    while let Some(field) = fields.next()? {
-        if field.number == 1 {
-            let message = field.bytes()?;
-            resource_of(message, &mut scratch.attributes, &mut counts)?;
-            sink.resource(&scratch.attributes);
-            let mut fields = Fields::new(message);
-            while let Some(field) = fields.next()? {
-                if field.number == 2 {
-                    scope_spans(field.bytes()?, &mut scratch, sink, &mut counts)?;
-                }
-            }
-        }
-    }
-    Ok(counts)
-}
-
-fn scope_spans<'a, S: Sink>(
-    message: &'a [u8],
-    scratch: &mut Scratch<'a>,
-    sink: &mut S,
-    counts: &mut Counts,
-) -> Result<(), DecodeError> {
-    scope_of(message)?;
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.next()? {
-        if field.number == 2 {
-            span(field.bytes()?, scratch, sink, counts)?;
-        }
-    }
-    Ok(())
+    let mut scratch = Scratch::default();
+    each_record(request, sink, |message, _, sink, counts| {
+        span(message, &mut scratch, sink, counts)
+    })
 }
 
 /// The first `exception` event of a span: type, message, stack trace.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::telemetry::Value;
 use super::wire::{DecodeError, Fields};
-use super::{Counts, MAX_ATTRIBUTES};
+use super::{Counts, MAX_ATTRIBUTES, Sink};
 
 /// What a rendered body may have, in bytes.
 const MAX_RENDERED: usize = 4096;
@@ -79,8 +79,42 @@ fn resource<'a>(
     Ok(())
 }
 
+/// Walks a request of any signal, which all have the same two outer layers: tells the sink each resource, and gives
+/// `record` each record with its scope's name.
+pub(super) fn each_record<'a, S: Sink>(
+    request: &'a [u8],
+    sink: &mut S,
+    mut record: impl FnMut(&'a [u8], &'a str, &mut S, &mut Counts) -> Result<(), DecodeError>,
+) -> Result<Counts, DecodeError> {
+    let (mut counts, mut attributes) = (Counts::default(), Vec::new());
+    let mut of_request = Fields::new(request);
+    while let Some(field) = of_request.next()? {
+        if field.number != 1 {
+            continue;
+        }
+        let message = field.bytes()?;
+        resource_of(message, &mut attributes, &mut counts)?;
+        sink.resource(&attributes);
+        let mut of_resource = Fields::new(message);
+        while let Some(field) = of_resource.next()? {
+            if field.number != 2 {
+                continue;
+            }
+            let message = field.bytes()?;
+            let scope = scope_of(message)?;
+            let mut of_scope = Fields::new(message);
+            while let Some(field) = of_scope.next()? {
+                if field.number == 2 {
+                    record(field.bytes()?, scope, sink, &mut counts)?;
+                }
+            }
+        }
+    }
+    Ok(counts)
+}
+
 /// Reads the resource out of a `ResourceLogs`, `ResourceSpans` or `ResourceMetrics`, wherever in it it is.
-pub(super) fn resource_of<'a>(
+fn resource_of<'a>(
     message: &'a [u8],
     into: &mut Vec<(&'a str, Value<'a>)>,
     counts: &mut Counts,
@@ -96,7 +130,7 @@ pub(super) fn resource_of<'a>(
 }
 
 /// Reads the scope's name out of a `ScopeLogs`, `ScopeSpans` or `ScopeMetrics`, wherever in it it is.
-pub(super) fn scope_of(message: &[u8]) -> Result<&str, DecodeError> {
+fn scope_of(message: &[u8]) -> Result<&str, DecodeError> {
     let (mut fields, mut name) = (Fields::new(message), "");
     while let Some(field) = fields.next()? {
         if field.number == 1 {
