@@ -2,10 +2,14 @@
 //!
 //! *Signals.* Root spans that answer no request, and log lines, each by its name or words without numbers.
 //!
-//! *Method.* An event is periodic if its last eight intervals lie within a fifth of their median. Then it is overdue
+//! *Method.* An event is periodic if its last twelve intervals lie within a tenth of their median. Then it is overdue
 //! after 1.8 periods, unless its whole service is silent; a repetition within 0.4 periods is one too many; and a run whose
-//! first number (rows, items, files) is zero, or which makes no child call, where none of the last eight did so, did
-//! nothing. A deploy moves the phase: the clock starts anew with it.
+//! first number (rows, items, files) is zero did nothing. That is news if such runs are so rare that as many in a row, and
+//! twice as many as ever before, would hardly come by chance, and if none of the twelve before the first of them was near zero: a
+//! number that falls to zero at night comes near it before. A deploy moves the phase: the clock starts anew with it.
+//!
+//! A log line is weaker evidence than a span, for any line may come by the clock. A heartbeat that stops is left to the
+//! analyzer of templates, and one line too many is odd, not a page.
 //!
 //! *Source.* Dead man's switches of job monitors (missed, early and empty runs), with the period learned instead of
 //! told.
@@ -15,10 +19,15 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 /// Intervals that are remembered.
-const KEPT: usize = 8;
+const KEPT: usize = 12;
 /// The shortest period that is one, ms.
-const MIN_PERIOD_MS: i64 = 2_000;
+const MIN_PERIOD_MS: i64 = 10_000;
 const MAX_PERIOD_MS: i64 = 8 * 86_400_000;
+/// Less than this is near nothing.
+const NEAR_NOTHING: u64 = 4;
+/// Empty runs in a row are told where they come by chance with this probability: after a span once, of a line in a month.
+const BY_CHANCE: f64 = 1e-3;
+const MONTH_MS: f64 = 30.0 * 86_400_000.0;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +38,69 @@ pub(super) enum Wrong {
     Twice {
         after_ms: i64,
     },
-    Nothing,
+    Nothing {
+        /// So many times in a row.
+        runs: u32,
+        /// Of so many runs before.
+        before: u64,
+    },
     /// It ended in less than a fifth of the shortest time before.
     AtOnce {
         ms: i64,
     },
 }
 
+/// Runs that did nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Empty {
+    /// Runs whose amount is known, before the present row of empty ones.
+    runs: u64,
+    /// The empty ones among them.
+    zeros: u64,
+    /// The longest row of them.
+    longest: u32,
+    /// The present row.
+    row: u32,
+    /// Whether the present row came out of the blue.
+    sudden: bool,
+    told: bool,
+}
+
+impl Empty {
+    /// Adds a run; `steady` is whether none of those that are remembered was near nothing. How many empty ones there are in a
+    /// row, if that is news.
+    fn add(&mut self, amount: u64, steady: bool, chance: f64) -> Option<Wrong> {
+        if amount > 0 {
+            self.runs += u64::from(self.row) + 1;
+            self.zeros += u64::from(self.row);
+            self.longest = self.longest.max(self.row);
+            (self.row, self.told) = (0, false);
+            return None;
+        }
+        self.sudden = if self.row == 0 { steady } else { self.sudden };
+        self.row += 1;
+        let rate = (self.zeros as f64 + 1.0) / (self.runs as f64 + 2.0);
+        let rare = rate.powi(i32::try_from(self.row).unwrap_or(i32::MAX)) <= chance;
+        let news = self.sudden && rare && self.row > 2 * self.longest && !self.told;
+        self.told |= news;
+        news.then_some(Wrong::Nothing {
+            runs: self.row,
+            before: self.runs,
+        })
+    }
+}
+
 /// One event that may be periodic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Job {
+    /// Known by a log line, not by a span.
+    #[serde(default)]
+    pub(super) line: bool,
     last_ms: Option<i64>,
     intervals: VecDeque<i64>,
     amounts: VecDeque<u64>,
+    #[serde(default)]
+    empty: Empty,
     durations: VecDeque<i64>,
     told_overdue: bool,
     /// Intervals in a row that fitted no period.
@@ -49,6 +108,14 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// One that nothing is known of yet; whether it is known by a log line.
+    pub(super) fn known_by(line: bool) -> Self {
+        Self {
+            line,
+            ..Self::default()
+        }
+    }
+
     /// The period, if it has one, ms.
     pub(super) fn period_ms(&self) -> Option<i64> {
         if self.intervals.len() < KEPT {
@@ -57,7 +124,8 @@ impl Job {
         let mut sorted: Vec<i64> = self.intervals.iter().copied().collect();
         sorted.sort_unstable();
         let median = sorted[KEPT / 2];
-        let tolerance = (median / 5).max(500);
+        // Times are told by the second.
+        let tolerance = (median / 10).max(1_000);
         let regular = sorted[KEPT - 1] - sorted[0] <= 2 * tolerance;
         (regular && (MIN_PERIOD_MS..MAX_PERIOD_MS).contains(&median)).then_some(median)
     }
@@ -82,7 +150,7 @@ impl Job {
                 _ => self.learn(interval),
             }
             if self.misfits as usize > KEPT / 2 {
-                *self = Self::default();
+                *self = Self::known_by(self.line);
             }
         }
         // A second run that comes too early leaves the phase as it is.
@@ -90,10 +158,11 @@ impl Job {
             self.last_ms = Some(at_ms);
         }
         if period.is_some() {
-            wrong.extend(self.did_nothing(amount));
             wrong.extend(self.at_once(took_ms));
         }
         if let Some(amount) = amount {
+            let nothing = self.did_nothing(amount, period);
+            wrong.extend(nothing.filter(|_| period.is_some()));
             push(&mut self.amounts, amount);
         }
         if let Some(took) = took_ms {
@@ -107,9 +176,13 @@ impl Job {
         self.misfits = 0;
     }
 
-    fn did_nothing(&self, amount: Option<u64>) -> Option<Wrong> {
-        let always = self.amounts.len() == KEPT && self.amounts.iter().all(|a| *a > 0);
-        (always && amount == Some(0)).then_some(Wrong::Nothing)
+    fn did_nothing(&mut self, amount: u64, period: Option<i64>) -> Option<Wrong> {
+        let steady = self.amounts.len() == KEPT && self.amounts.iter().all(|a| *a >= NEAR_NOTHING);
+        let chance = match period {
+            Some(period) if self.line => BY_CHANCE * period as f64 / MONTH_MS,
+            _ => BY_CHANCE,
+        };
+        self.empty.add(amount, steady, chance)
     }
 
     fn at_once(&self, took_ms: Option<i64>) -> Option<Wrong> {
@@ -120,7 +193,7 @@ impl Job {
 
     /// Whether it should have run by now; told once for each gap. `alive_ms` is when its service was heard last.
     pub(super) fn overdue(&mut self, now_ms: i64, alive_ms: i64) -> Option<Wrong> {
-        let (period, last) = (self.period_ms()?, self.last_ms?);
+        let (period, last) = (self.period_ms().filter(|_| !self.line)?, self.last_ms?);
         let late = now_ms.saturating_sub(last);
         let silent = now_ms.saturating_sub(alive_ms) > period / 2;
         if self.told_overdue || silent || late * 10 < period * 18 + 10_000 {
@@ -215,12 +288,42 @@ mod tests {
         );
         assert_eq!(twice.ran(at + 60_000, Some(10), None), []);
         let (mut nothing, at) = job();
-        assert_eq!(nothing.ran(at + 60_000, Some(0), Some(800)), [Wrong::Nothing]);
+        for (n, expected) in [(1, false), (2, false), (3, true), (4, false)] {
+            let wrong = nothing.ran(at + n * 60_000, Some(0), Some(800));
+            assert_eq!(!wrong.is_empty(), expected, "{n}: {wrong:?}");
+        }
         let (mut quick, at) = job();
         assert_eq!(quick.ran(at + 60_000, Some(10), Some(4)), [Wrong::AtOnce { ms: 4 }]);
         let (mut deployed, at) = job();
         deployed.restart(at + 90_000);
         assert_eq!(deployed.overdue(at + 150_000, at + 150_000), None);
+    }
+
+    #[test]
+    fn an_amount_that_falls_to_zero_step_by_step_is_no_empty_run() {
+        let (mut job, mut at) = job();
+        for amount in [9, 7, 6, 4, 3, 2, 1, 0, 0, 1] {
+            at += 60_000;
+            assert_eq!(job.ran(at, Some(amount), None), [], "{amount}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_zero_now_and_then_is_no_empty_run() {
+        for seed in 0..20 {
+            let (mut job, mut rng, mut at) = (Job::known_by(true), Prng::new(seed), 0);
+            for _ in 0..20_000 {
+                at += 30_000;
+                assert_eq!(job.ran(at, Some(rng.next() % 40), None), [], "{seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_stops_is_left_to_the_analyzer_of_templates() {
+        let (mut job, at) = job();
+        job.line = true;
+        assert_eq!(job.overdue(at + 500_000, at + 500_000), None);
     }
 
     #[test]

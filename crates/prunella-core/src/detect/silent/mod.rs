@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use self::service::{SERVICE_BYTES, Service};
+use self::service::{LINE, SERVICE_BYTES, Service};
 use super::{Analyzer, Anomaly, Overflow, SnapshotError, load, save};
 use crate::id::ReleaseId;
 use crate::signal::Signal;
@@ -126,7 +126,7 @@ impl Analyzer for Silent {
         };
         let numbers = record.attributes.iter().find_map(|(_, value)| number(*value));
         let amount = numbers.or_else(|| job::amount(record.body));
-        service.ran(&format!("log line {key}"), now, amount, None, &release, out);
+        service.ran(&format!("{LINE}{key}"), now, amount, None, &release, out);
     }
 
     fn span(&mut self, origin: &Origin, span: &SpanView<'_>, out: &mut Vec<Anomaly>) {

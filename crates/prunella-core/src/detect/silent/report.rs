@@ -51,6 +51,14 @@ fn seconds(ms: i64) -> String {
     }
 }
 
+/// The claim as one that is shown and wakes nobody.
+pub(super) fn odd(mut claim: Anomaly) -> Anomaly {
+    claim.severity = Severity::Odd;
+    claim.evidence.pop();
+    claim.evidence.push("Odd: it is known by a log line only.".to_owned());
+    claim
+}
+
 /// A job that went wrong.
 pub(super) fn job(
     service: &ServiceName,
@@ -82,8 +90,10 @@ pub(super) fn job(
             "what it does may have been done twice",
             now_ms,
         ),
-        Wrong::Nothing => (
-            format!("`{key}` ran and did nothing; each of the runs before did something."),
+        Wrong::Nothing { runs, before } => (
+            format!(
+                "`{key}` ran and did nothing {runs} times in a row; hardly any of the {before} runs before did nothing."
+            ),
             Severity::Page,
             "what it does is not done",
             now_ms,
@@ -105,7 +115,7 @@ pub(super) fn job(
         why,
         about: format!("job {key}"),
     };
-    anomaly(claim, "its last eight runs", vec![sentence])
+    anomaly(claim, "its last twelve runs", vec![sentence])
 }
 
 /// A queue that is not worked off.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::Job;
+use super::job::{Job, Wrong};
 use super::queue::Level;
 use super::ratio::{Broken, Pair};
 use super::report;
@@ -22,6 +22,8 @@ const MAX_LINES: u32 = 200;
 /// What a service may take, about: its pairs, mostly.
 pub(super) const SERVICE_BYTES: usize = 2 * MAX_COUNTERS * MAX_COUNTERS / 2 * 120 + MAX_EVENTS * 400 + MAX_LEVELS * 200;
 const REPEAT_MS: i64 = 600_000;
+/// How the key of an event begins that is known by a log line.
+pub(super) const LINE: &str = "log line ";
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counter {
@@ -144,13 +146,15 @@ impl Service {
                 };
                 self.events.remove(&name);
             }
-            self.events.insert(key.to_owned(), Job::default());
+            self.events.insert(key.to_owned(), Job::known_by(key.starts_with(LINE)));
         }
         self.release = release.clone();
         let job = self.events.get_mut(key).expect("inserted above");
         let period = job.period_ms().unwrap_or(0);
         for wrong in job.ran(now_ms, amount, took_ms) {
-            out.push(report::job(&self.name, &self.release, key, period, wrong, now_ms));
+            let weak = job.line && matches!(wrong, Wrong::Twice { .. });
+            let claim = report::job(&self.name, &self.release, key, period, wrong, now_ms);
+            out.push(if weak { report::odd(claim) } else { claim });
         }
     }
 
