@@ -100,7 +100,7 @@ fn files(root: &Path) -> Vec<String> {
 }
 
 /// The checkouts of the supervised service's releases. The newest few are remembered.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Checkouts {
     releases: Mutex<HashMap<ReleaseId, (u64, Arc<Statements>)>>,
 }

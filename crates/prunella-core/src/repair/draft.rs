@@ -1,77 +1,31 @@
-//! Where strategies plug in that need no guilty commit: templates, search, models.
+//! What a strategy proposes that needs no guilty commit: whole files, as it leaves them.
 //!
-//! *Signals*: the failure's identity and stack traces, places that are thought to hold the fault, the files there.
-//! *Method*: a [`Generator`] turns them into [`Draft`]s, best first; whoever runs them asks for few at a time. A draft
-//! becomes a [`Candidate`] only through [`Draft::candidate`], the same door that reverts go through.
+//! *Signals*: none; whoever searched has seen them.
+//! *Method*: a [`Draft`] becomes a [`Candidate`] only through [`Draft::candidate`], the same door that reverts go through.
 //! *Source*: generate-and-validate repair (Le Goues et al., GenProg, TSE 2012) with the generator apart from the
 //! validator, so that every strategy is judged alike.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Candidate, Declined, FixSafety, Made, candidate};
-use crate::diagnose::failure::FailureIdentity;
 use crate::diagnose::hunks::{Edit, FileState};
 use crate::id::CommitId;
-use crate::signal::Exception;
 
 /// The most files that one draft writes.
 pub const MAX_DRAFT_FILES: usize = 16;
 
-/// All generators, in the order in which they are asked. A new one is a file and a line here.
-pub static GENERATORS: &[&dyn Generator] = &[];
-
-/// A place that may hold the fault.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Localisation {
-    /// Repository-relative.
-    pub file: String,
-    /// The function around it, as the runtime names it; `None` at module level or if unknown.
-    pub function: Option<String>,
-    /// Lines from 1, the end excluded; empty if only the file is known.
-    pub lines: Range<u32>,
-    /// How suspicious, from 0 to 1, comparable within one list only.
-    #[serde(with = "crate::finite")]
-    pub score: f64,
-}
-
-/// What generators work from.
-#[derive(Clone, Copy, Debug)]
-pub struct GeneratorInput<'a> {
-    /// The failure to end.
-    pub identity: &'a FailureIdentity,
-    /// The exceptions that were seen, the outermost test's first.
-    pub exceptions: &'a [Exception],
-    /// The names of the failing tests, as their runner writes them.
-    pub failing_tests: &'a [String],
-    /// Places, the most suspicious first.
-    pub places: &'a [Localisation],
-    /// The files of those places, and others that may hold ingredients, by path. Never protected ones.
-    pub files: &'a BTreeMap<String, FileState>,
-    /// How many drafts are wanted at most.
-    pub limit: usize,
-}
-
-/// Makes drafts from a failure and places. Pure: the same input gives the same drafts.
-pub trait Generator: Sync {
-    /// Its name, as in the ledger.
-    fn name(&self) -> &'static str;
-    /// Drafts, the likeliest first, at most `input.limit`.
-    fn drafts(&self, input: &GeneratorInput<'_>) -> Vec<Draft>;
-}
-
 /// A file as a draft leaves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DraftFile {
-    /// Repository-relative; must be among the input's files.
+    /// Repository-relative; must be among the files of the newest commit.
     pub path: String,
     /// Its whole content afterwards.
     pub content: Vec<u8>,
 }
 
-/// What a generator proposes.
+/// What is proposed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draft {
     /// Which strategy, down to the template: `template:index_bounds`.
@@ -84,7 +38,7 @@ pub struct Draft {
     pub fix_safety: FixSafety,
     /// Whether it only keeps the symptom from showing. Such drafts are tried last and marked.
     pub swallows_symptom: bool,
-    /// The chance that it is right, from 0 to 1, as far as its generator can tell.
+    /// The chance that it is right, from 0 to 1, as far as its maker can tell.
     #[serde(with = "crate::finite")]
     pub prior: f64,
 }

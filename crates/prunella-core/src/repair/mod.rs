@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use draft::{Draft, DraftFile, GENERATORS, Generator, GeneratorInput, Localisation, MAX_DRAFT_FILES};
+pub use draft::{Draft, DraftFile, MAX_DRAFT_FILES};
 pub use guard::{Guarded, guard};
 pub use message::commit_message;
 

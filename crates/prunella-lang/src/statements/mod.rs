@@ -32,6 +32,7 @@ const AS_GOOD: f64 = 0.05;
 const LOGGED: f64 = 0.04;
 const MAX_GIVEN: usize = 5;
 
+#[derive(Debug)]
 struct Entry {
     file: u32,
     line: u32,
@@ -40,7 +41,7 @@ struct Entry {
 }
 
 /// The string literals of a source tree, ready to be searched.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Statements {
     files: Vec<String>,
     entries: Vec<Entry>,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use prunella_core::id::CommitId;
-use prunella_core::repair::{Candidate, GENERATORS, STRATEGIES};
+use prunella_core::repair::{Candidate, STRATEGIES};
 use prunella_lang::project::{Confidence, detect};
 use prunella_lang::runner::whole_suite;
 use prunella_sandbox::CancelToken;
@@ -68,7 +68,6 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
         .iter()
         .map(|s| s.name())
         .chain([crate::heal::by_search::NAME])
-        .chain(GENERATORS.iter().map(|g| g.name()))
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(

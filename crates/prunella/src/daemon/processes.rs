@@ -154,6 +154,7 @@ impl Daemon {
             }
         };
         self.effects.spawn(death);
+        self.intake.learn(release.clone(), process.state().cwd.clone());
         let root = process.state().cwd.to_string_lossy().into_owned();
         self.effects.spawn(observe::output(
             process.clone(),

@@ -19,8 +19,11 @@ const SHARE: f64 = 0.6;
 const LONGEST: Duration = Duration::from_secs(180);
 
 impl Helper<'_> {
-    /// The first candidate of the search that the judge lets through.
+    /// The first candidate of the search that the judge lets through; none where another strategy was asked for.
     pub(super) fn searched(&mut self, bench: &mut Bench<'_>) -> Result<Option<usize>, String> {
+        if self.request.strategy.as_deref().is_some_and(|asked| asked != NAME) {
+            return Ok(None);
+        }
         let (tree, copies) = bench.shop.exported(bench.head)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         let house = House::learn(&tree);

@@ -9,7 +9,6 @@ pub mod by_search;
 mod carry;
 mod cause;
 mod controls;
-mod generate;
 mod mend;
 mod oracle;
 mod packages;
@@ -280,7 +279,7 @@ impl Session<'_> {
             End::Found(_) => Report::new(Outcome::Inconclusive, "The search ended early."),
         };
         if self.request.mends && matches!(end, End::NonePasses { .. } | End::Narrowed(_)) {
-            let patched = self.with_bench(shown, carrier, |session, bench| session.generated(bench))?;
+            let patched = self.with_bench(shown, carrier, |session, bench| session.searched(bench))?;
             if let Some(tried) = patched {
                 return Ok(self.healed(report, tried));
             }
@@ -300,7 +299,7 @@ impl Session<'_> {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
-            session.generated(bench)
+            session.searched(bench)
         })?;
         match mended {
             Some(tried) => Ok(self.healed(report, tried)),

@@ -24,6 +24,7 @@ use super::spool::{Spool, SpoolError};
 use super::stats::{IntakeStatus, Stats, set};
 use super::{journald, tls};
 use crate::config;
+use crate::statements::Checkouts;
 
 /// Anomalies that wait for the daemon.
 const ANOMALIES: usize = 4_096;
@@ -94,6 +95,7 @@ pub struct Intake {
     gate: Arc<Gate>,
     stats: Arc<Stats>,
     overflows: Arc<Mutex<Vec<(String, String, u64)>>>,
+    checkouts: Arc<Checkouts>,
     listens: Vec<SocketAddr>,
     endpoint: Option<Endpoint>,
     tasks: JoinSet<()>,
@@ -119,6 +121,7 @@ impl Intake {
         let waiting = Arc::new(Backpressure::new(config.queue.0));
         let overflows = Arc::new(Mutex::new(Vec::new()));
         let (anomalies, found) = mpsc::channel(ANOMALIES);
+        let checkouts = Arc::new(Checkouts::default());
         let observer = Observer {
             service,
             memory: usize::try_from(config.memory.0).unwrap_or(usize::MAX),
@@ -129,6 +132,7 @@ impl Intake {
             stats: stats.clone(),
             anomalies: anomalies.clone(),
             overflows: overflows.clone(),
+            checkouts: checkouts.clone(),
         };
         let sync_each = config.sync.0.is_zero();
         let observer = observer.start(&before, backlog).map_err(IntakeError::Thread)?;
@@ -139,6 +143,7 @@ impl Intake {
             gate,
             stats,
             overflows,
+            checkouts,
             listens: Vec::new(),
             endpoint: None,
             tasks: JoinSet::new(),
@@ -230,6 +235,13 @@ impl Intake {
     /// Shows the analyzers what Prunella itself saw.
     pub fn signal(&self, signal: &Signal) {
         self.observer.door().signal(signal);
+    }
+
+    /// Reads the statements of a release's checkout in the background, so that what is claimed of its logs names the file
+    /// and the line. A claim that is made before that names none.
+    pub fn learn(&self, release: ReleaseId, dir: PathBuf) {
+        let checkouts = self.checkouts.clone();
+        tokio::task::spawn_blocking(move || checkouts.learn(&release, &dir));
     }
 
     /// Says which releases there are, and which are good.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prunella_core::detect::exceptions::StackReader;
+use prunella_core::detect::logs::Sources;
 use prunella_core::detect::{Anomaly, DetectorsSnapshot, Observatory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::otlp::{Feed, Known, OriginLimits};
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::spool::{Backlog, Record, Spool};
 use super::stats::{IntakeStatus, Stats, add, set};
 use crate::clock;
-use crate::statements::Reader;
+use crate::statements::{Checkouts, Reader};
 
 /// Signals and lines that may wait beside the requests.
 const OTHER_WORK: usize = 8_192;
@@ -198,6 +199,8 @@ pub struct Observer {
     pub anomalies: tokio::sync::mpsc::Sender<Anomaly>,
     /// What the analyzers' limits cost, for `status`.
     pub overflows: Arc<Mutex<Vec<(String, String, u64)>>>,
+    /// Where the statements that write logs are.
+    pub checkouts: Arc<Checkouts>,
 }
 
 /// Reads the saved state, if there is one that can be read.
@@ -216,6 +219,7 @@ impl Observer {
         let (work, received) = sync_channel(requests + OTHER_WORK);
         let mut sky = Observatory::new(self.memory);
         sky.stacks(&(Arc::new(Reader::new(Vec::new())) as Arc<dyn StackReader>));
+        sky.sources(&(self.checkouts.clone() as Arc<dyn Sources>));
         for problem in sky.restore(&saved.states) {
             tracing::warn!("{problem}");
         }
