@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Span;
 use crate::heal::budget::Budget;
+use crate::llm::Choice;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -129,6 +130,8 @@ pub enum Verb {
     /// Reads any text log, one record a line, in bounded memory. In a repository, or with --repo, each template is matched
     /// to the string literals of the tracked source files: file, line and how well it fits.
     Templates(Templates),
+    /// Show what left this machine: when, where to, how much, and what was taken out before
+    Egress(Egress),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -250,9 +253,51 @@ pub struct Heal {
     /// Commit the patch to the branch that is checked out
     #[arg(long)]
     pub commit: bool,
+    /// A language model that may be asked where nothing else has a patch
+    #[command(flatten)]
+    pub llm: Llm,
     /// Find and prove the patch, and write nothing
     #[arg(long, conflicts_with_all = ["patch", "branch", "commit"])]
     pub dry_run: bool,
+}
+
+/// A language model, and what it may see. The repository has no say in it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Llm {
+    /// Ask this language model where nothing else has a patch: openai:MODEL@URL (and all that speak its protocol),
+    /// anthropic:MODEL, ollama:MODEL
+    #[arg(long, value_name = "MODEL", env = "PRUNELLA_LLM")]
+    pub llm: Option<Choice>,
+    /// The variable that holds the model's key, if it is not its provider's usual one
+    #[arg(long, value_name = "VARIABLE", requires = "llm")]
+    pub llm_key: Option<String>,
+    /// Hosts that redacted text may be sent to; this machine always may
+    #[arg(long, value_name = "HOST", env = "PRUNELLA_EGRESS_TO", value_delimiter = ',')]
+    pub egress_to: Vec<String>,
+    /// Show the model only files below this path; several times for several
+    #[arg(long, value_name = "PATH")]
+    pub llm_path: Vec<String>,
+    /// Answer from this file what was asked before, and record what is new
+    #[arg(long, value_name = "FILE", requires = "llm")]
+    pub cassette: Option<PathBuf>,
+    /// Print each question as it leaves, on stderr
+    #[arg(long, requires = "llm")]
+    pub show_prompt: bool,
+}
+
+/// `egress`
+#[derive(Clone, Debug, Args)]
+pub struct Egress {
+    /// What to show.
+    #[command(subcommand)]
+    pub what: EgressVerb,
+}
+
+/// What `egress` shows.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EgressVerb {
+    /// List the calls that left this machine, or went to a model on it
+    Log,
 }
 
 /// `diagnose`

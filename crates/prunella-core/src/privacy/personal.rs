@@ -1,6 +1,6 @@
 //! Structured personal data: what a format or a check digit tells. Names and places are not looked for.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 use std::sync::LazyLock;
 
 use regex::Regex;

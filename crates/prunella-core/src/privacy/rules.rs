@@ -81,7 +81,10 @@ const RULES: &[(&str, &str)] = &[
     ("bitbucket", r"\bATBB[A-Za-z0-9]{20,}"),
     ("atlassian", r"\bATATT3[A-Za-z0-9_=-]{40,}"),
     ("npm", r"\bnpm_[A-Za-z0-9]{30,}"),
-    ("npm auth", r"(?i)_(?:authToken|auth|password)\s*=\s*([^\s]{8,})"),
+    (
+        "npm auth",
+        r#"(?i)_(?:authToken|auth|password)\s*=\s*["']?([^\s"']{8,})"#,
+    ),
     ("pypi", r"\bpypi-[A-Za-z0-9_-]{40,}"),
     ("crates.io", r"\bcio[A-Za-z0-9]{32}\b"),
     ("rubygems", r"\brubygems_[a-f0-9]{40,}"),

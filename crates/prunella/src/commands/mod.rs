@@ -6,6 +6,7 @@ mod demo;
 mod deploy;
 mod diagnose;
 mod doctor;
+mod egress;
 mod explain;
 mod heal;
 pub mod hidden;
@@ -73,6 +74,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
+            Verb::Egress(options) => egress::egress(&options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

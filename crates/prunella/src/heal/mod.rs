@@ -5,6 +5,7 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_llm;
 pub mod by_search;
 mod carry;
 mod cause;
@@ -66,6 +67,8 @@ pub struct Request {
     pub mends: bool,
     /// The repository's own test command, as it was detected, with where it was found.
     pub suite: Option<(Vec<String>, String)>,
+    /// The language model that may be asked, if the owner chose one.
+    pub llm: Option<by_llm::Asking>,
     /// Ends everything.
     pub cancel: CancelToken,
 }
@@ -118,6 +121,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
     report.seconds = session.shop.account.elapsed().as_secs_f64();
     report.joules = session.shop.account.joules();
     report.experiments = session.shop.experiments;
+    report.tokens = session.shop.account.tokens();
     report.candidates = session.tried.len();
     report.notes.extend(session.notes);
     Ok(Answer {
@@ -279,7 +283,7 @@ impl Session<'_> {
             End::Found(_) => Report::new(Outcome::Inconclusive, "The search ended early."),
         };
         if self.request.mends && matches!(end, End::NonePasses { .. } | End::Narrowed(_)) {
-            let patched = self.with_bench(shown, carrier, |session, bench| session.searched(bench))?;
+            let patched = self.with_bench(shown, carrier, |session, bench| session.written(bench, None))?;
             if let Some(tried) = patched {
                 return Ok(self.healed(report, tried));
             }
@@ -299,7 +303,7 @@ impl Session<'_> {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
-            session.searched(bench)
+            session.written(bench, Some(&found.diff))
         })?;
         match mended {
             Some(tried) => Ok(self.healed(report, tried)),

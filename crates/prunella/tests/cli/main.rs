@@ -9,6 +9,7 @@ mod heal;
 mod help;
 mod history;
 mod init;
+mod llm;
 mod pages;
 mod templates;
 mod world;
