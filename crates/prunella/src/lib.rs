@@ -18,6 +18,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod git;
 pub mod heal;
+pub mod held;
 pub mod home;
 pub mod ingest;
 pub mod journal;

@@ -75,6 +75,12 @@ fn json_lines() {
         (Some(Severity::Error), Some(1_704_164_645_678_901_000))
     );
     assert_eq!((journald.body.as_ref(), journald.logger.as_ref()), ("failed", "sshd"));
+    let coloured = parse(r#"{"PRIORITY":"4","MESSAGE":[27,91,51,49,109,110,111,255]}"#);
+    assert_eq!(
+        (coloured.severity, coloured.body.as_ref()),
+        (Some(Severity::Warn), "\u{1b}[31mno\u{fffd}")
+    );
+    assert_eq!(parse(r#"{"PRIORITY":"4","MESSAGE":[27,256]}"#).body, "");
     assert_eq!(parse("{not json").body, "{not json");
 }
 
