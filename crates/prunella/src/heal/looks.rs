@@ -142,12 +142,15 @@ fn quoted(line: &str) -> Vec<&str> {
     found
 }
 
+/// A module and the names by which a source calls it.
+type Import = (String, Vec<String>);
+
 /// The modules that a source imports, each with the names by which the source then calls it. Python and JavaScript:
 /// the languages whose installed modules are not tied to the commit by a lock file that every build obeys.
 #[must_use]
-pub(super) fn imports(path: &str, text: &str) -> Vec<(String, Vec<String>)> {
+pub(super) fn imports(path: &str, text: &str) -> Vec<Import> {
     let ending = path.rsplit('.').next().unwrap_or_default();
-    let read: fn(&str) -> Option<(String, Vec<String>)> = match ending {
+    let read: fn(&str) -> Option<Import> = match ending {
         "py" | "pyi" => python_import,
         "js" | "mjs" | "cjs" | "ts" | "tsx" | "jsx" => script_import,
         _ => return Vec::new(),
@@ -155,7 +158,7 @@ pub(super) fn imports(path: &str, text: &str) -> Vec<(String, Vec<String>)> {
     text.lines().filter_map(|line| read(line.trim())).collect()
 }
 
-fn python_import(line: &str) -> Option<(String, Vec<String>)> {
+fn python_import(line: &str) -> Option<Import> {
     let root = |module: &str| module.split('.').next().unwrap_or_default().trim().to_owned();
     let names = |list: &str| -> Vec<String> {
         let list = list.split('#').next().unwrap_or_default();
@@ -176,7 +179,7 @@ fn python_import(line: &str) -> Option<(String, Vec<String>)> {
     (!module.is_empty()).then(|| (module, names(rest)))
 }
 
-fn script_import(line: &str) -> Option<(String, Vec<String>)> {
+fn script_import(line: &str) -> Option<Import> {
     let asks = line.contains("require(") || line.starts_with("import ") || line.starts_with("} from ");
     if !asks {
         return None;
@@ -268,7 +271,7 @@ mod tests {
 
     fn import(path: &str, line: &str, expected: Option<(&str, &[&str])>) {
         let got = imports(path, line);
-        let expected: Vec<(String, Vec<String>)> = expected
+        let expected: Vec<Import> = expected
             .into_iter()
             .map(|(module, names)| (module.to_owned(), names.iter().map(ToString::to_string).collect()))
             .collect();
