@@ -71,7 +71,7 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
-        .chain([crate::heal::by_search::NAME, crate::heal::by_llm::NAME])
+        .chain([crate::heal::partial::NAME, crate::heal::by_search::NAME, crate::heal::by_llm::NAME])
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(

@@ -10,10 +10,16 @@ pub mod by_search;
 mod carry;
 mod cause;
 mod controls;
+mod covered;
+mod doubt;
+mod looks;
 mod mend;
 mod oracle;
 mod packages;
+mod pages;
+pub mod partial;
 mod place;
+mod ranking;
 mod report;
 mod reproduce;
 mod scratch;
@@ -26,7 +32,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use prunella_core::id::CommitId;
-use prunella_core::repair::{Candidate, FixSafety};
+use prunella_core::repair::Candidate;
 use prunella_sandbox::CancelToken;
 
 use crate::config::Config;
@@ -34,11 +40,14 @@ use crate::git::Repo;
 use budget::{Account, Budget};
 use carry::Carrier;
 use controls::outside;
+use covered::covered;
+use doubt::doubt;
 pub use mend::edits;
 use mend::{Bench, Tried};
+use pages::{confidence, doubted, not_there};
 use place::Place;
 pub use report::{Alternative, Outcome, Report, Suspected};
-use reproduce::{NotThere, Reproduced, reproduce};
+use reproduce::{Reproduced, reproduce};
 use scratch::Scratch;
 use search::{Culprit, End, Search};
 use suite::Suite;
@@ -228,6 +237,9 @@ impl Session<'_> {
 
     /// Tries each way of running old commits until one names a culprit.
     fn search(&mut self, shown: &Reproduced, carrier: &mut Carrier) -> Result<Result<Culprit, End>, String> {
+        (self.say)("asking which lines the failing test runs");
+        let wide = shown.wide(&self.request.argv);
+        let covered = covered(&mut self.shop, &self.head, &wide, shown.target.test.as_deref());
         let mut last = None;
         for way in carrier.ways() {
             (self.say)(&format!("searching the history, {}", way.label()));
@@ -237,6 +249,7 @@ impl Session<'_> {
                 target: &shown.target,
                 carrier,
                 head: &self.head,
+                covered: &covered,
             };
             match search.run(way)? {
                 End::Found(culprit) => return Ok(Ok(*culprit)),
@@ -295,12 +308,24 @@ impl Session<'_> {
     fn culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, culprit: &Culprit) -> Result<Worked, String> {
         let found = self.with_bench(shown, carrier, |session, bench| session.prove(bench, culprit))?;
         let mut report = found.report;
+        if report.guilty_commit.is_some() {
+            (self.say)("asking whether the commit only began to look at something outside");
+            let against = self.with_bench(shown, carrier, |_, bench| {
+                doubt(bench, culprit, &found.diff, &found.minimal)
+            })?;
+            if let Some(against) = against {
+                return Ok((doubted(report, &against), None));
+            }
+        }
         if !self.request.mends || report.outcome != Outcome::Diagnosed {
             return Ok((report, None));
         }
         (self.say)("making and trying patches");
         let mended = self.with_bench(shown, carrier, |session, bench| {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
+                return Ok(Some(tried));
+            }
+            if let Some(tried) = session.partly(bench, &culprit.commit, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
             session.written(bench, Some(&found.diff))
@@ -417,43 +442,4 @@ struct Helper<'a> {
     tried: &'a mut Vec<Tried>,
     notes: &'a mut Vec<String>,
     say: &'a dyn Fn(&str),
-}
-
-/// How likely a patch that passed is right. The suite's say and the origin of its lines count; set by hand until the
-/// regression benchmark has enough cases to fit it.
-fn confidence(safety: FixSafety, suite_ran: bool, grade: &str) -> f64 {
-    let origin = match safety {
-        FixSafety::Restores => 0.95,
-        FixSafety::Mixes => 0.9,
-        FixSafety::Writes => 0.6,
-    };
-    let tested = if suite_ran { 1.0 } else { 0.85 };
-    let proven = if grade == "proven" || safety == FixSafety::Writes {
-        1.0
-    } else {
-        0.8
-    };
-    origin * tested * proven
-}
-
-fn not_there(why: NotThere) -> Report {
-    match why {
-        NotThere::Passes { runs } => Report::new(
-            Outcome::NotReproduced,
-            format!(
-                "The command passes in the sandbox in each of {runs} runs: there is nothing to search. It may need what \
-                 is not shown there: the network, a service, a secret; or it fails only now and then."
-            ),
-        ),
-        NotThere::Flaky { fails, runs } => Report::new(
-            Outcome::Flaky,
-            format!(
-                "The failure comes and goes: {fails} of {runs} runs of the newest state fail. No commit is accused."
-            ),
-        ),
-        NotThere::NotRun(why) => Report::new(
-            Outcome::NotReproduced,
-            format!("The command could not be run in the sandbox: {why}"),
-        ),
-    }
 }

@@ -5,6 +5,7 @@ mod deploying;
 mod diagnose;
 mod docs;
 mod doctor;
+mod doubts;
 mod heal;
 mod help;
 mod history;
