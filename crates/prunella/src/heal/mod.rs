@@ -5,6 +5,7 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_known_fix;
 pub mod by_search;
 mod carry;
 mod cause;
@@ -30,6 +31,7 @@ use prunella_sandbox::CancelToken;
 
 use crate::config::Config;
 use crate::git::Repo;
+use crate::learn::Off;
 use budget::{Account, Budget};
 use carry::Carrier;
 use controls::outside;
@@ -64,6 +66,8 @@ pub struct Request {
     pub strategy: Option<String>,
     /// Whether to look for a patch at all.
     pub mends: bool,
+    /// What of the house's model is not used.
+    pub off: Off,
     /// The repository's own test command, as it was detected, with where it was found.
     pub suite: Option<(Vec<String>, String)>,
     /// Ends everything.
@@ -77,6 +81,8 @@ pub struct Answer {
     pub report: Report,
     /// The proven candidate.
     pub candidate: Option<Candidate>,
+    /// The failure's fingerprint, where it was reproduced.
+    pub fingerprint: Option<String>,
     /// Whether the newest state was the work tree with uncommitted changes.
     pub dirty: bool,
 }
@@ -113,6 +119,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
         say,
         tried: Vec::new(),
         suite: None,
+        fingerprint: None,
     };
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
@@ -123,6 +130,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
     Ok(Answer {
         report,
         candidate,
+        fingerprint: session.fingerprint,
         dirty: session.dirty,
     })
 }
@@ -140,6 +148,8 @@ struct Session<'a> {
     tried: Vec<Tried>,
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
+    /// Of the failure that the page is about.
+    fingerprint: Option<String>,
 }
 
 /// Other failing tests that are looked at when the first one leads nowhere.
@@ -178,6 +188,7 @@ impl Session<'_> {
     }
 
     fn page_of(&mut self, shown: &Reproduced) -> Result<Worked, String> {
+        self.fingerprint = Some(shown.target.identity.fingerprint());
         let mut worked = self.on_history(shown)?;
         worked.0.failure = Some(shown.target.identity.headline());
         worked.0.test.clone_from(&shown.target.test);
@@ -279,7 +290,7 @@ impl Session<'_> {
             End::Found(_) => Report::new(Outcome::Inconclusive, "The search ended early."),
         };
         if self.request.mends && matches!(end, End::NonePasses { .. } | End::Narrowed(_)) {
-            let patched = self.with_bench(shown, carrier, |session, bench| session.searched(bench))?;
+            let patched = self.with_bench(shown, carrier, |session, bench| session.without_culprit(bench))?;
             if let Some(tried) = patched {
                 return Ok(self.healed(report, tried));
             }
@@ -299,7 +310,7 @@ impl Session<'_> {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
-            session.searched(bench)
+            session.without_culprit(bench)
         })?;
         match mended {
             Some(tried) => Ok(self.healed(report, tried)),

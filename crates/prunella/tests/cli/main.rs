@@ -9,6 +9,7 @@ mod heal;
 mod help;
 mod history;
 mod init;
+mod learn;
 mod pages;
 mod templates;
 mod world;
