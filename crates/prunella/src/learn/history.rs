@@ -1,6 +1,6 @@
 //! The fixes in a repository's history: small edits by people, with the files before and after.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prunella_core::diagnose::paths::path_kind;
 use prunella_core::id::CommitId;
@@ -46,15 +46,23 @@ pub struct Fix {
     pub tests: Vec<String>,
 }
 
-/// Reads the newest fixes of a history, newest first, in batches; each is shown once.
+/// Reads the newest fixes of a history, newest first, in batches. A fix that was carried to several branches, by its
+/// message and files, is shown once: it would stand for several people's, and in training and test data alike.
 ///
 /// # Errors
 /// If git fails.
 pub fn fixes(repo: &Repo, head: &CommitId, take: &mut dyn FnMut(Fix)) -> Result<usize, GitError> {
+    let mut seen: HashSet<(String, Vec<String>)> = HashSet::new();
     let candidates: Vec<Edited> = repo
         .edited(head, MAX_COMMITS)?
         .into_iter()
         .filter(|edited| is_fix(&edited.subject) && (1..=MAX_SOURCES).contains(&sources(edited).count()))
+        .filter(|edited| {
+            seen.insert((
+                edited.subject.clone(),
+                sources(edited).map(|f| f.path.clone()).collect(),
+            ))
+        })
         .take(MAX_FIXES)
         .collect();
     for part in candidates.chunks(200) {
@@ -125,5 +133,19 @@ mod tests {
         let file = &found[0].files[0];
         assert_eq!((file.before.as_str(), file.after.as_str()), ("x = 1\n", "x = 2\n"));
         assert_eq!(found[0].tests, ["test_a.py"]);
+    }
+
+    #[test]
+    fn a_fix_on_two_branches_is_one() {
+        let mut builder = RepoBuilder::new();
+        builder.commit(&[("a.py", "x = 1\n")], "Add");
+        builder.branch("side");
+        builder.commit(&[("a.py", "x = 2\n")], "Fix x");
+        builder.checkout("main");
+        builder.commit(&[("a.py", "x = 2\n"), ("b.py", "")], "Fix x");
+        let head = builder.merge("side", "Merge");
+        let mut found = 0;
+        fixes(&Repo::open(builder.path()).unwrap(), &head, &mut |_| found += 1).unwrap();
+        assert_eq!(found, 1);
     }
 }
