@@ -92,12 +92,13 @@ impl Position {
     /// What each level knows of each context with `token` after it.
     fn look(&self, levels: &[Level<'_>], token: u64) -> Cells {
         let mut found = Cells::default();
-        for (number, level) in levels.iter().enumerate() {
-            for length in 0..=self.length {
-                if self.cells[number][length].count == 0 {
+        for ((found, known), level) in found.iter_mut().zip(&self.cells).zip(levels) {
+            let contexts = known.iter().zip(&self.keys).enumerate().take(self.length + 1);
+            for (found, (length, (cell, key))) in found.iter_mut().zip(contexts) {
+                if cell.count == 0 {
                     break;
                 }
-                found[number][length] = level.counts.get(self.keys[length].then(token, length == 0));
+                *found = level.counts.get(key.then(token, length == 0));
             }
         }
         found
@@ -113,14 +114,14 @@ impl Position {
     ) -> f64 {
         experts.clear();
         let mut probability = unknown;
-        for length in 0..=self.length {
-            for (number, level) in levels.iter().enumerate() {
-                let context = self.cells[number][length];
+        for length in 0..ORDER.min(self.length + 1) {
+            for ((known, found), level) in self.cells.iter().zip(found).zip(levels) {
+                let context = known[length];
                 let followed = context.followed(length);
                 if followed == 0 {
                     continue;
                 }
-                let says = f64::from(found[number][length].count) / f64::from(followed);
+                let says = f64::from(found[length].count) / f64::from(followed);
                 let expert = mixture.add(level.place, length, context, says.min(1.0), probability);
                 probability = expert.after();
                 experts.push(expert);

@@ -11,9 +11,17 @@ fn file(calls: [&str; 3]) -> String {
 /// A repository whose people fixed the same thing twice, and left it once.
 fn world() -> World {
     let mut world = World::empty();
-    world.repo.commit(&[("shop/io.py", &file(["raw", "raw", "raw"]))], "Begin");
-    world.repo.commit(&[("shop/io.py", &file(["safe", "raw", "raw"]))], "Fix loading of hostile data");
-    world.repo.commit(&[("shop/io.py", &file(["safe", "safe", "raw"]))], "Fix another hole in loading");
+    world
+        .repo
+        .commit(&[("shop/io.py", &file(["raw", "raw", "raw"]))], "Begin");
+    world.repo.commit(
+        &[("shop/io.py", &file(["safe", "raw", "raw"]))],
+        "Fix loading of hostile data",
+    );
+    world.repo.commit(
+        &[("shop/io.py", &file(["safe", "safe", "raw"]))],
+        "Fix another hole in loading",
+    );
     world
 }
 
@@ -22,7 +30,11 @@ fn what_was_learnt_is_shown_and_patterns_are_vetoed() {
     let world = world();
     world.run(&["model", "show"]).fails(1, &["prunella learn"]);
     let learnt = world.run(&["learn", "--json"]).json();
-    assert_eq!((&learnt["files"], &learnt["fixes_read"]), (&1.into(), &2.into()), "{learnt}");
+    assert_eq!(
+        (&learnt["files"], &learnt["fixes_read"]),
+        (&1.into(), &2.into()),
+        "{learnt}"
+    );
     let shown = world.run(&["model", "show", "--json"]).json();
     assert_eq!((&shown["stale"], &shown["commit"]), (&false.into(), &learnt["commit"]));
     assert_eq!(shown["languages"]["Python"]["files"], 1);
@@ -30,7 +42,11 @@ fn what_was_learnt_is_shown_and_patterns_are_vetoed() {
     let vetoed = world.run(&["model", "patterns", "--veto", &id[..6], "--json"]).json();
     assert_eq!(vetoed[0]["vetoed"], true, "{vetoed}");
     let text = world.run(&["model", "show"]);
-    assert!(text.out.contains("(vetoed)") && text.out.contains("heal --off patterns"), "{}", text.all());
+    assert!(
+        text.out.contains("(vetoed)") && text.out.contains("heal --off patterns"),
+        "{}",
+        text.all()
+    );
     world.run(&["model", "patterns", "--veto", "zzzz"]).fails(2, &["zzzz"]);
     assert_eq!(world.run(&["learn", "--json"]).json()["files_read"], 0);
 }
