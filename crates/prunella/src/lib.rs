@@ -22,6 +22,7 @@ pub mod held;
 pub mod home;
 pub mod ingest;
 pub mod journal;
+pub mod learn;
 pub mod llm;
 pub mod render;
 pub mod shapes;

@@ -7,6 +7,7 @@ mod full_revert;
 mod guard;
 mod message;
 mod minimal_revert;
+pub mod patterns;
 pub mod synth;
 
 use std::collections::BTreeSet;

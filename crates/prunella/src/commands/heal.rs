@@ -13,13 +13,15 @@ use prunella_sandbox::CancelToken;
 use super::init::view::Files;
 use super::repository::tracked;
 use super::site::{configured, directory};
-use crate::cli::{Failing, Heal};
+use crate::cli::{Failing, Heal, ModelPart};
 use crate::clock::now_ms;
 use crate::config::{Config, passed_variable, whole_environment};
 use crate::egress::Hosts;
 use crate::git::{Edit, NewCommit, Repo, Signature};
 use crate::heal::by_llm::Asking;
 use crate::heal::{Answer, Outcome, Request, run};
+use crate::home::Home;
+use crate::learn::{KnownFix, KnownFixes, Off};
 use crate::llm::Key;
 use crate::ui::{Exit, Fault, Problem, Ui};
 
@@ -27,6 +29,7 @@ pub(super) fn heal(dir: Option<&Path>, options: &Heal, ui: &Ui) -> Result<Exit, 
     check_strategy(options.strategy.as_deref())?;
     let mut request = request(dir, &options.failing, options.strategy.clone(), true)?;
     request.llm = asking(options)?;
+    request.off = off(&options.off);
     if let Some(name) = &options.branch
         && request.repo.resolve(&format!("refs/heads/{name}")).is_ok()
     {
@@ -38,6 +41,7 @@ pub(super) fn heal(dir: Option<&Path>, options: &Heal, ui: &Ui) -> Result<Exit, 
     }
     let mut answer = work(&request, ui)?;
     if let Some(candidate) = answer.candidate.take().filter(|_| !options.dry_run) {
+        remember(&request, &candidate, &answer, ui);
         write_down(&request, options, &candidate, &mut answer)?;
     }
     ui.data(&answer.report, || answer.report.text())?;
@@ -56,6 +60,32 @@ pub(super) fn diagnose(dir: Option<&Path>, failing: &Failing, ui: &Ui) -> Result
     Ok(if proven { Exit::Done } else { Exit::No })
 }
 
+fn off(parts: &[ModelPart]) -> Off {
+    let has = |part| parts.contains(&part);
+    Off {
+        ngrams: has(ModelPart::Ngrams),
+        names: has(ModelPart::Names),
+        patterns: has(ModelPart::Patterns),
+        known_fixes: has(ModelPart::KnownFixes),
+    }
+}
+
+/// Keeps a proven fix for the next time that the failure comes; only where the repository has a state directory, for
+/// `heal` makes none.
+fn remember(request: &Request, candidate: &Candidate, answer: &Answer, ui: &Ui) {
+    let home = Home::of(request.repo.root(), request.config.as_ref());
+    let Some(fingerprint) = answer.fingerprint.clone().filter(|_| home.dir().is_dir()) else {
+        return;
+    };
+    let failure = answer.report.failure.clone().unwrap_or_default();
+    let Some(fix) = KnownFix::proven(fingerprint, failure, candidate, now_ms()) else {
+        return;
+    };
+    if let Err(error) = KnownFixes::new(home.model()).remember(fix) {
+        ui.warn(&format!("the fix could not be kept for another time: {error}"));
+    }
+}
+
 fn work(request: &Request, ui: &Ui) -> Result<Answer, Problem> {
     run(request, &|said| ui.hint(said)).map_err(|what| {
         Problem::new(
@@ -71,7 +101,12 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
-        .chain([crate::heal::partial::NAME, crate::heal::by_search::NAME, crate::heal::by_llm::NAME])
+        .chain([
+            crate::heal::partial::NAME,
+            crate::heal::by_known_fix::NAME,
+            crate::heal::by_search::NAME,
+            crate::heal::by_llm::NAME,
+        ])
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(
@@ -97,6 +132,7 @@ fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mend
         timeout: failing.timeout.0,
         strategy,
         mends,
+        off: Off::default(),
         suite,
         llm: None,
         cancel: CancelToken::new(),

@@ -12,6 +12,8 @@ mod heal;
 pub mod hidden;
 mod incidents;
 mod init;
+mod learn;
+mod model;
 mod replay;
 mod repository;
 mod rollback;
@@ -74,6 +76,8 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
+            Verb::Learn(options) => learn::run(dir, &options, ui)?,
+            Verb::Model(options) => model::run(dir, &options, ui)?,
             Verb::Egress(options) => egress::egress(&options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };

@@ -95,13 +95,13 @@ impl Asking {
 }
 
 impl Helper<'_> {
-    /// New code: the search first, then the model.
+    /// What needs no guilty commit: a known fix and the search first, then the model.
     pub(super) fn written(
         &mut self,
         bench: &mut Bench<'_>,
         culprit: Option<&CommitDiff>,
     ) -> Result<Option<usize>, String> {
-        if let Some(found) = self.searched(bench)? {
+        if let Some(found) = self.without_culprit(bench)? {
             return Ok(Some(found));
         }
         self.asked(bench, culprit)

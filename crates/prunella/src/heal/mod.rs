@@ -5,6 +5,7 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_known_fix;
 pub mod by_llm;
 pub mod by_search;
 mod carry;
@@ -37,6 +38,7 @@ use prunella_sandbox::CancelToken;
 
 use crate::config::Config;
 use crate::git::Repo;
+use crate::learn::Off;
 use budget::{Account, Budget};
 use carry::Carrier;
 use controls::outside;
@@ -74,6 +76,8 @@ pub struct Request {
     pub strategy: Option<String>,
     /// Whether to look for a patch at all.
     pub mends: bool,
+    /// What of the house's model is not used.
+    pub off: Off,
     /// The repository's own test command, as it was detected, with where it was found.
     pub suite: Option<(Vec<String>, String)>,
     /// The language model that may be asked, if the owner chose one.
@@ -89,6 +93,8 @@ pub struct Answer {
     pub report: Report,
     /// The proven candidate.
     pub candidate: Option<Candidate>,
+    /// The failure's fingerprint, where it was reproduced.
+    pub fingerprint: Option<String>,
     /// Whether the newest state was the work tree with uncommitted changes.
     pub dirty: bool,
 }
@@ -125,6 +131,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
         say,
         tried: Vec::new(),
         suite: None,
+        fingerprint: None,
     };
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
@@ -136,6 +143,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
     Ok(Answer {
         report,
         candidate,
+        fingerprint: session.fingerprint,
         dirty: session.dirty,
     })
 }
@@ -153,6 +161,8 @@ struct Session<'a> {
     tried: Vec<Tried>,
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
+    /// Of the failure that the page is about.
+    fingerprint: Option<String>,
 }
 
 /// Other failing tests that are looked at when the first one leads nowhere.
@@ -191,6 +201,7 @@ impl Session<'_> {
     }
 
     fn page_of(&mut self, shown: &Reproduced) -> Result<Worked, String> {
+        self.fingerprint = Some(shown.target.identity.fingerprint());
         let mut worked = self.on_history(shown)?;
         worked.0.failure = Some(shown.target.identity.headline());
         worked.0.test.clone_from(&shown.target.test);

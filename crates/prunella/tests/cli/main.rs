@@ -10,6 +10,7 @@ mod heal;
 mod help;
 mod history;
 mod init;
+mod learn;
 mod llm;
 mod pages;
 mod templates;
