@@ -20,6 +20,7 @@ pub mod heal;
 pub mod home;
 pub mod ingest;
 pub mod journal;
+pub mod refute;
 pub mod render;
 pub mod shapes;
 pub mod state;

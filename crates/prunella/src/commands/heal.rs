@@ -79,6 +79,11 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     }
 }
 
+/// A failing command to which somebody else has the patch.
+pub(super) fn request_of(dir: Option<&Path>, failing: &Failing) -> Result<Request, Problem> {
+    request(dir, failing, None, false)
+}
+
 fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mends: bool) -> Result<Request, Problem> {
     let cwd = directory(dir);
     let repo = Repo::open(&cwd)?;

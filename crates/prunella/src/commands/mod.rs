@@ -20,6 +20,7 @@ mod status;
 mod switch;
 mod templates;
 mod tool;
+mod verify;
 mod wait;
 
 use std::ffi::OsString;
@@ -72,6 +73,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
+            Verb::Verify(options) => verify::verify(dir, &options, ui)?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };

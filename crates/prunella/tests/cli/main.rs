@@ -11,4 +11,5 @@ mod history;
 mod init;
 mod pages;
 mod templates;
+mod verify;
 mod world;
