@@ -14,7 +14,7 @@ pub type Weight = (&'static str, f64);
 
 /// The weights, as the benchmark `verdict` fitted them: see BENCHMARKS.md, "Verdicts".
 pub const WEIGHTS: &[Weight] = &[
-    ("bias", 1.0),
+    ("bias", 2.0),
     ("size", -0.3),
     ("special_case", -3.0),
     ("swallowed", -2.0),
