@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::verify::report::ReplayComparison;
+use crate::verify::report::{ReplayComparison, SuiteComparison, SuiteExit, SuiteRun, TestOutcome};
 
 fn failed() -> Trial {
     Trial::Failed {
