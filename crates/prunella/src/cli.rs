@@ -16,6 +16,7 @@ Exit codes:
   3  this machine lacks something: git, a writable directory, a whole ledger
   4  refused by policy
   5  a defect in prunella
+  6  neither yes nor no: the evidence is too thin (verify)
 
 stdout carries data, stderr carries talk. NO_COLOR is respected.";
 
@@ -112,6 +113,17 @@ pub enum Verb {
     /// Exits with 0 if a patch was proven, with 1 if not: then the page says how far it got.
     #[command(after_help = "Example: prunella heal --patch fix.diff -- python -m pytest tests/test_cart.py")]
     Heal(Heal),
+    /// Judge a patch that somebody made for a failing command
+    ///
+    /// The command must fail without the patch and pass with it, what passed in the repository's own tests must pass
+    /// still, and the patch must withstand the attempt to refute it: what its diff shows, parts that no test needs, what
+    /// it does on inputs that no test has, and other patches that pass too. Everything runs in the sandbox; the work
+    /// tree, the index and the branches stay as they are. The report is stored in the state directory under the hash of
+    /// its content, and signed.
+    ///
+    /// Exits with 0 if the patch passed, with 1 if it was refuted, with 6 if the evidence is too thin to say.
+    #[command(after_help = "Example: prunella verify --patch fix.diff -- python -m pytest tests/test_cart.py")]
+    Verify(Verify),
     /// Say who did it: of a failing command, a frozen incident or a live one
     ///
     /// `diagnose -- COMMAND` finds the commit and the hunks that broke a command: as `heal`, without making a patch. Exits
@@ -317,6 +329,35 @@ pub struct Egress {
 pub enum EgressVerb {
     /// List the calls that left this machine, or went to a model on it
     Log,
+}
+
+/// `verify`
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// The patch, a unified diff against the work tree as it is; `-` is standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "replay")]
+    pub patch: Option<PathBuf>,
+    /// Judge a stored report again; any unambiguous beginning of its name will do
+    #[arg(long, value_name = "ID", conflicts_with_all = ["patch", "command"])]
+    pub replay: Option<String>,
+    /// With --replay: run the stored command with the stored patch again, on the work tree as it is now
+    #[arg(long, requires = "replay")]
+    pub again: bool,
+    /// How long to search for other patches that pass too; 0s for not at all
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    pub rivals: Span,
+    /// Leave out the attempt to refute the patch: only before, after and the test suite
+    #[arg(long)]
+    pub no_refutation: bool,
+    /// What it may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "replay")]
+    pub command: Vec<String>,
 }
 
 /// `diagnose`

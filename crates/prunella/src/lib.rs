@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod journal;
 pub mod learn;
 pub mod llm;
+pub mod refute;
 pub mod render;
 pub mod shapes;
 pub mod state;

@@ -81,7 +81,7 @@ fn remember(request: &Request, candidate: &Candidate, answer: &Answer, ui: &Ui) 
     let Some(fix) = KnownFix::proven(fingerprint, failure, candidate, now_ms()) else {
         return;
     };
-    if let Err(error) = KnownFixes::new(home.model()).remember(fix) {
+    if let Err(error) = KnownFixes::new(&home.model()).remember(fix) {
         ui.warn(&format!("the fix could not be kept for another time: {error}"));
     }
 }
@@ -116,6 +116,11 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// A failing command to which somebody else has the patch.
+pub(super) fn request_of(dir: Option<&Path>, failing: &Failing) -> Result<Request, Problem> {
+    request(dir, failing, None, false)
 }
 
 fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mends: bool) -> Result<Request, Problem> {

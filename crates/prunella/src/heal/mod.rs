@@ -13,6 +13,7 @@ mod cause;
 mod controls;
 mod covered;
 mod doubt;
+pub mod given;
 mod looks;
 mod mend;
 mod oracle;
@@ -104,35 +105,7 @@ pub struct Answer {
 /// # Errors
 /// If git, the sandbox or the scratch directory cannot be used at all; whatever else happens is an outcome.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
-    let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
-    let text = |e: crate::git::GitError| e.to_string();
-    let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
-    let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
-    let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
-    let commit = request.repo.head().map_err(text)?;
-    let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
-    let mut notes: Vec<String> = place
-        .left_out
-        .iter()
-        .map(|what| format!("not shown to the command: {what}"))
-        .collect();
-    let large = snapshot.iter().flat_map(|s| &s.left_out);
-    notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
-    let account = Account::open(request.budget);
-    let wall = request.timeout.min(request.budget.time);
-    let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
-    let mut session = Session {
-        request,
-        shop,
-        head,
-        commit,
-        dirty: snapshot.is_some(),
-        notes,
-        say,
-        tried: Vec::new(),
-        suite: None,
-        fingerprint: None,
-    };
+    let (mut session, _scratch) = Session::open(request, say)?;
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
     report.joules = session.shop.account.joules();
@@ -169,6 +142,42 @@ struct Session<'a> {
 const OTHERS: usize = 2;
 
 type Worked = (Report, Option<Candidate>);
+
+impl<'a> Session<'a> {
+    /// The newest state in a shadow, and the directory that everything is written to.
+    fn open(request: &'a Request, say: &'a dyn Fn(&str)) -> Result<(Self, Scratch), String> {
+        let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
+        let text = |e: crate::git::GitError| e.to_string();
+        let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
+        let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
+        let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
+        let commit = request.repo.head().map_err(text)?;
+        let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
+        let mut notes: Vec<String> = place
+            .left_out
+            .iter()
+            .map(|what| format!("not shown to the command: {what}"))
+            .collect();
+        let large = snapshot.iter().flat_map(|s| &s.left_out);
+        notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
+        let account = Account::open(request.budget);
+        let wall = request.timeout.min(request.budget.time);
+        let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
+        let session = Self {
+            request,
+            shop,
+            head,
+            commit,
+            dirty: snapshot.is_some(),
+            notes,
+            say,
+            tried: Vec::new(),
+            suite: None,
+            fingerprint: None,
+        };
+        Ok((session, scratch))
+    }
+}
 
 impl Session<'_> {
     fn work(&mut self) -> Result<Worked, String> {

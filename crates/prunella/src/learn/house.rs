@@ -260,15 +260,16 @@ fn tuned(files: &[&Entry], organisation: Option<&Counts>, threads: usize) -> (Co
     (counts, mixture)
 }
 
-impl Naturalness for House {
-    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<Surprise<'a>> {
+impl House {
+    /// Scores text by how natural it is for a file, by some parts of the model.
+    #[must_use]
+    pub fn scorer<'a>(&'a self, file: &str, source: &str, parts: Parts) -> Box<Surprise<'a>> {
         let Some(lexer) = lexer_of(file) else {
             return Box::new(|_, _| 0.0);
         };
         let mut own = Counts::default();
         own.learn(&lexer.read(source));
         let folder = self.folder(file);
-        let parts = self.parts;
         Box::new(move |before, text| {
             let tokens = lexer.read(text);
             let mut bits = 0.0;
@@ -283,6 +284,12 @@ impl Naturalness for House {
             }
             bits
         })
+    }
+}
+
+impl Naturalness for House {
+    fn of_file<'a>(&'a self, file: &str, source: &str) -> Box<Surprise<'a>> {
+        self.scorer(file, source, self.parts)
     }
 }
 

@@ -14,4 +14,5 @@ mod learn;
 mod llm;
 mod pages;
 mod templates;
+mod verify;
 mod world;

@@ -165,7 +165,7 @@ impl Grouper {
     ) {
         let now = self.time.advance(now_ms);
         let [first, further @ ..] = anomalies else { return };
-        let mut open = Open::new(id.clone(), service.clone(), first, observed, now);
+        let mut open = Open::new(id.clone(), service, first, observed, now);
         for anomaly in further {
             open.add(anomaly.service.as_ref().unwrap_or(service), anomaly);
         }
@@ -217,7 +217,7 @@ impl Grouper {
             self.refused = self.refused.saturating_add(1);
             return Decision::Suppress(SuppressReason::OpenIncidentsLimit);
         }
-        self.begin(service.clone(), anomaly, observed, now)
+        self.begin(service, anomaly, observed, now)
     }
 
     fn forget(&mut self, now: u64) {
@@ -384,9 +384,9 @@ impl Grouper {
         Some(SuppressReason::Echo { of })
     }
 
-    fn begin(&mut self, service: ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Decision {
+    fn begin(&mut self, service: &ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Decision {
         let cause = cause(anomaly);
-        let id = IncidentId::derive(&service, &anomaly.release, &cause, anomaly.onset_ms);
+        let id = IncidentId::derive(service, &anomaly.release, &cause, anomaly.onset_ms);
         self.quiet.opened(id.clone(), service.clone(), cause, now);
         self.open.push(Open::new(id.clone(), service, anomaly, observed, now));
         self.unite(self.open.len() - 1);
