@@ -61,7 +61,7 @@ fn json_lines() {
     assert_eq!(line.body, "request\ndone");
     assert!(line.trace_id.is_some());
     let keys: Vec<&str> = line.attributes.iter().map(|(key, _)| key.as_ref()).collect();
-    assert_eq!(keys, ["err", "pid"]);
+    assert_eq!(keys, ["pid", "err"]);
     let docker = parse(r#"{"log":"hello\n","stream":"stdout","time":"2024-01-02T03:04:05.678901234Z"}"#);
     assert_eq!(
         (docker.body.as_ref(), docker.time_ns),
