@@ -165,7 +165,7 @@ impl Grouper {
     ) {
         let now = self.time.advance(now_ms);
         let [first, further @ ..] = anomalies else { return };
-        let mut open = Open::new(id.clone(), service.clone(), first, observed, now);
+        let mut open = Open::new(id.clone(), service, first, observed, now);
         for anomaly in further {
             open.add(anomaly.service.as_ref().unwrap_or(service), anomaly);
         }
@@ -217,7 +217,7 @@ impl Grouper {
             self.refused = self.refused.saturating_add(1);
             return Decision::Suppress(SuppressReason::OpenIncidentsLimit);
         }
-        self.begin(service.clone(), anomaly, observed, now)
+        self.begin(service, anomaly, observed, now)
     }
 
     fn forget(&mut self, now: u64) {
@@ -284,16 +284,15 @@ impl Grouper {
         let path_of = |from: &ServiceName| self.related.path(from, &service);
         let callers = open.hurt.keys().filter(|other| **other != service);
         let longest = callers.filter_map(path_of).max_by_key(Vec::len);
-        let hurt = open.hurt.len();
-        let why = match longest {
-            Some(path) => {
+        let why = match (longest, self.related.shared(&open.hurt)) {
+            (Some(path), _) => {
                 let path: Vec<&str> = path.iter().map(ServiceName::as_str).collect();
-                format!(
-                    "{hurt} services hurt, and it is the deepest of them: {}",
-                    path.join(" calls ")
-                )
+                format!("of the services that hurt it is the deepest: {}", path.join(" calls "))
             }
-            None => format!("{hurt} services hurt, none of them calls another, and it was the first"),
+            (None, Some((shared, count))) => {
+                format!("it was the first to hurt of {count} services that call {shared}, which says nothing of itself")
+            }
+            (None, None) => "of the services that hurt none calls another, and it was the first".to_owned(),
         };
         Some(Root { service, why })
     }
@@ -384,7 +383,7 @@ impl Grouper {
         Some(SuppressReason::Echo { of })
     }
 
-    fn begin(&mut self, service: ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Decision {
+    fn begin(&mut self, service: &ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Decision {
         let cause = cause(anomaly);
         let id = IncidentId::derive(&service, &anomaly.release, &cause, anomaly.onset_ms);
         self.quiet.opened(id.clone(), service.clone(), cause, now);

@@ -39,7 +39,7 @@ pub(super) fn silent_route(anomaly: &Anomaly) -> Option<String> {
 }
 
 impl Open {
-    pub(super) fn new(id: IncidentId, service: ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Self {
+    pub(super) fn new(id: IncidentId, service: &ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Self {
         let mut open = Self {
             id,
             release: anomaly.release.clone(),
@@ -51,7 +51,7 @@ impl Open {
             hurt: BTreeMap::new(),
             service: service.clone(),
         };
-        open.add(&service, anomaly);
+        open.add(service, anomaly);
         open
     }
 
