@@ -80,12 +80,20 @@ async fn read(out: impl AsyncRead + Unpin, service: &ServiceName, door: &Door, c
 /// The next entry; `None` at the end, or if it cannot be read. What is beyond the limit is read and forgotten.
 async fn entry<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Option<String> {
     let mut entry = Vec::new();
-    (&mut *reader).take(MAX_ENTRY).read_until(b'\n', &mut entry).await.ok()?;
+    (&mut *reader)
+        .take(MAX_ENTRY)
+        .read_until(b'\n', &mut entry)
+        .await
+        .ok()?;
     let text = String::from_utf8_lossy(&entry).into_owned();
     let mut last = entry.last().copied()?;
     while last != b'\n' {
         entry.clear();
-        (&mut *reader).take(MAX_ENTRY).read_until(b'\n', &mut entry).await.ok()?;
+        (&mut *reader)
+            .take(MAX_ENTRY)
+            .read_until(b'\n', &mut entry)
+            .await
+            .ok()?;
         last = entry.last().copied().unwrap_or(b'\n');
     }
     Some(text)
@@ -121,14 +129,20 @@ mod tests {
     #[tokio::test]
     async fn entries_are_read_one_by_one_and_long_ones_are_cut() {
         let (door, received) = Door::for_tests();
-        let long = format!("{{\"MESSAGE\":\"{}\"}}", "x".repeat(3 * usize::try_from(MAX_ENTRY).unwrap()));
+        let long = format!(
+            "{{\"MESSAGE\":\"{}\"}}",
+            "x".repeat(3 * usize::try_from(MAX_ENTRY).unwrap())
+        );
         let text = format!("{{\"__CURSOR\":\"s=1;i=2\",\"MESSAGE\":\"a\"}}\n{long}\n{{\"MESSAGE\":\"b\"}}\nhalf");
         let mut cursor = None;
         read(text.as_bytes(), &worker(), &door, &mut cursor).await;
         let all = lines(&received);
         assert_eq!(cursor.as_deref(), Some("s=1;i=2"));
         assert_eq!(all.len(), 4);
-        assert_eq!((all[1].1.len() as u64, all[2].1.as_str()), (MAX_ENTRY, "{\"MESSAGE\":\"b\"}"));
+        assert_eq!(
+            (all[1].1.len() as u64, all[2].1.as_str()),
+            (MAX_ENTRY, "{\"MESSAGE\":\"b\"}")
+        );
     }
 
     /// A program that notes how it was called, and says two entries the first time and one the second.
@@ -177,7 +191,13 @@ exec sleep 60
 
     #[test]
     fn a_cursor_that_is_none_is_not_believed() {
-        for entry in ["", "{}", "{\"__CURSOR\":\"\"}", "{\"__CURSOR\":\"a b\"}", "{\"__CURSOR\":\"a"] {
+        for entry in [
+            "",
+            "{}",
+            "{\"__CURSOR\":\"\"}",
+            "{\"__CURSOR\":\"a b\"}",
+            "{\"__CURSOR\":\"a",
+        ] {
             assert_eq!(cursor_of(entry), None, "{entry}");
         }
         let long = format!("{{\"__CURSOR\":\"{}\"}}", "a".repeat(MAX_CURSOR + 1));

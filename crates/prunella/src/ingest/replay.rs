@@ -222,7 +222,9 @@ fn unpacked(mut reader: BufReader<File>) -> io::Result<Box<dyn BufRead>> {
     let head = reader.fill_buf()?;
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))),
-        [a, b, c, d, ..] if [*a, *b, *c, *d] == ZSTD => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(reader)?)),
+        [a, b, c, d, ..] if [*a, *b, *c, *d] == ZSTD => {
+            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(reader)?))
+        }
         _ => Box::new(reader),
     })
 }

@@ -114,7 +114,10 @@ async fn tls_with_a_token_on_both_ports() {
 
     let endpoint = intake.endpoint().unwrap();
     assert_eq!(endpoint.url, format!("https://localhost:{}", http.port()));
-    assert_eq!(endpoint.certificate.as_deref(), Some(dir.path().join("cert.pem").as_path()));
+    assert_eq!(
+        endpoint.certificate.as_deref(),
+        Some(dir.path().join("cert.pem").as_path())
+    );
 }
 
 #[tokio::test]

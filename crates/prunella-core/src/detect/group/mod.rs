@@ -385,7 +385,7 @@ impl Grouper {
 
     fn begin(&mut self, service: &ServiceName, anomaly: &Anomaly, observed: bool, now: u64) -> Decision {
         let cause = cause(anomaly);
-        let id = IncidentId::derive(&service, &anomaly.release, &cause, anomaly.onset_ms);
+        let id = IncidentId::derive(service, &anomaly.release, &cause, anomaly.onset_ms);
         self.quiet.opened(id.clone(), service.clone(), cause, now);
         self.open.push(Open::new(id.clone(), service, anomaly, observed, now));
         self.unite(self.open.len() - 1);
