@@ -83,6 +83,14 @@ impl Related {
         None
     }
 
+    /// What most of these call, directly, if at least two of them do: what they share.
+    pub(super) fn shared(&self, hurt: &BTreeMap<ServiceName, i64>) -> Option<(&ServiceName, usize)> {
+        let hurting =
+            |callers: &BTreeSet<ServiceName>| hurt.keys().filter(|service| callers.contains(*service)).count();
+        let shared = self.callers.iter().map(|(callee, callers)| (callee, hurting(callers)));
+        shared.filter(|(_, count)| *count >= 2).max_by_key(|(_, count)| *count)
+    }
+
     /// The service of these that the cause is looked for in: of those that call none of the others, the first to hurt. Where
     /// they all call each other in circles, the first of all.
     pub(super) fn deepest<'a>(&self, hurt: &'a BTreeMap<ServiceName, i64>) -> Option<&'a ServiceName> {
@@ -152,6 +160,9 @@ mod tests {
         assert!(related.are(&name("front"), &name("mail")));
         assert!(related.are(&name("front"), &name("disk")));
         assert!(!related.are(&name("front"), &name("raid")) && !related.are(&name("front"), &name("front")));
+        let hurt = ["front", "mail", "disk"].map(|service| (name(service), 0)).into();
+        assert_eq!(related.shared(&hurt), Some((&name("db"), 2)));
+        assert_eq!(related.shared(&[(name("front"), 0)].into()), None);
         let path = related.path(&name("front"), &name("raid")).unwrap();
         assert_eq!(path, ["front", "db", "disk", "raid"].map(name));
         assert!(related.path(&name("raid"), &name("front")).is_none());

@@ -10,6 +10,9 @@ use super::Daemon;
 use crate::clock;
 use crate::journal::JournalError;
 
+/// Sentences of a claim that are told.
+const TOLD: usize = 6;
+
 impl Daemon {
     /// Writes down what was claimed of services that are only observed.
     pub(super) async fn record_elsewhere(&mut self) -> Result<(), JournalError> {
@@ -59,7 +62,13 @@ impl Daemon {
     pub(super) fn tell_anomaly(&self, anomaly: &Anomaly, remark: &str) {
         let whose = anomaly.service.as_ref();
         let whose = whose.map_or("an unnamed service", ServiceName::as_str);
-        let what = anomaly.evidence.first().unwrap_or(&anomaly.detector);
+        // All that is known: nothing else shows what opens no incident.
+        let what = if anomaly.evidence.is_empty() {
+            anomaly.detector.clone()
+        } else {
+            let told: Vec<&str> = anomaly.evidence.iter().take(TOLD).map(String::as_str).collect();
+            told.join(" ")
+        };
         let kind = match anomaly.severity {
             Severity::Page => "page",
             Severity::Odd => "odd",

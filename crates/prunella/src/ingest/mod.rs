@@ -13,6 +13,7 @@
 //! protocol's own signal to come again.
 
 mod body;
+mod doubles;
 mod files;
 mod gate;
 mod grpc;

@@ -19,6 +19,7 @@ use prunella_core::signal::{Severity, Signal};
 use prunella_lang::stacktrace::severity_of;
 use serde::{Deserialize, Serialize};
 
+use super::doubles::Doubles;
 use super::spool::{Backlog, Record, Spool};
 use super::stats::{IntakeStatus, Stats, add, set};
 use crate::clock;
@@ -239,6 +240,7 @@ impl Observer {
             feed: Feed::new(OriginLimits::default()),
             found: Vec::new(),
             active: None,
+            doubles: Doubles::of(self.service.clone()),
             next: saved.next,
             ticked: Instant::now(),
             saved: Instant::now(),
@@ -264,6 +266,7 @@ struct Watch {
     found: Vec<Anomaly>,
     /// The release of the service that runs here which has the traffic, as far as is known.
     active: Option<ReleaseId>,
+    doubles: Doubles,
     next: u64,
     ticked: Instant,
     saved: Instant,
@@ -320,6 +323,7 @@ impl Watch {
     }
 
     fn request(&mut self, record: &Record) {
+        self.doubles.request(record.kind, &record.request, clock::now_ms());
         // The gate has read it to its end: what cannot be read was damaged since.
         let fed = self.feed.request(
             record.kind,
@@ -353,6 +357,31 @@ impl Watch {
 
     fn line(&mut self, service: &ServiceName, release: &ReleaseId, text: &str, severity: Option<Severity>, at_ms: i64) {
         add(&self.observer.stats.lines, 1);
+        if self.doubles.waits(service, clock::now_ms()) {
+            self.doubles.hold(release, text, severity, at_ms);
+            self.show_lines();
+        } else {
+            self.show_line(service, release, text, severity, at_ms);
+        }
+    }
+
+    /// Shows the lines that have waited long enough for a record that says the same.
+    fn show_lines(&mut self) {
+        let service = self.observer.service.clone();
+        while let Some(held) = self.doubles.next(clock::now_ms()) {
+            self.show_line(&service, &held.release, &held.text, held.severity, held.at_ms);
+        }
+        set(&self.observer.stats.doubled, self.doubles.count);
+    }
+
+    fn show_line(
+        &mut self,
+        service: &ServiceName,
+        release: &ReleaseId,
+        text: &str,
+        severity: Option<Severity>,
+        at_ms: i64,
+    ) {
         let line = prunella_core::signal::line::parse(text);
         let said = || if line.is_structured { None } else { severity_of(text) };
         let severity = severity.or_else(said);
@@ -365,6 +394,7 @@ impl Watch {
 
     fn tick(&mut self) {
         self.ticked = Instant::now();
+        self.show_lines();
         self.sky.tick(clock::now_ms(), &mut self.found);
         // Before what was found is told: who calls whom decides which incident it is of.
         let calls = self.sky.calls();

@@ -50,6 +50,8 @@ stats! {
     points,
     /// Lines of the supervised process's output.
     lines,
+    /// Lines of it that were not looked at, because the service sent the same as log records.
+    doubled,
     /// Outside alerts received.
     alerts,
     /// Records that make no sense.

@@ -102,8 +102,12 @@ fn intake(intake: Option<&IntakeStatus>) -> String {
     } else {
         plain(&now.listens.join(", "), 200)
     };
+    let doubled = match now.doubled {
+        0 => String::new(),
+        doubled => format!(" ({doubled} of them sent as logs too)"),
+    };
     let mut out = format!(
-        "{at}: {} logs, {} spans, {} points, {} lines; {} anomalies",
+        "{at}: {} logs, {} spans, {} points, {} lines{doubled}; {} anomalies",
         now.logs, now.spans, now.points, now.lines, now.anomalies
     );
     let lost = [

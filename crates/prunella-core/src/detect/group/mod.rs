@@ -284,16 +284,15 @@ impl Grouper {
         let path_of = |from: &ServiceName| self.related.path(from, &service);
         let callers = open.hurt.keys().filter(|other| **other != service);
         let longest = callers.filter_map(path_of).max_by_key(Vec::len);
-        let hurt = open.hurt.len();
-        let why = match longest {
-            Some(path) => {
+        let why = match (longest, self.related.shared(&open.hurt)) {
+            (Some(path), _) => {
                 let path: Vec<&str> = path.iter().map(ServiceName::as_str).collect();
-                format!(
-                    "{hurt} services hurt, and it is the deepest of them: {}",
-                    path.join(" calls ")
-                )
+                format!("of the services that hurt it is the deepest: {}", path.join(" calls "))
             }
-            None => format!("{hurt} services hurt, none of them calls another, and it was the first"),
+            (None, Some((shared, count))) => {
+                format!("it was the first to hurt of {count} services that call {shared}, which says nothing of itself")
+            }
+            (None, None) => "of the services that hurt none calls another, and it was the first".to_owned(),
         };
         Some(Root { service, why })
     }

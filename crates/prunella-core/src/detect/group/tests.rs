@@ -208,6 +208,16 @@ fn observed_services_that_call_each_other_share_an_incident() {
 }
 
 #[test]
+fn services_that_share_what_says_nothing_share_an_incident() {
+    let mut case = Case::calling(&[("front", "postgresql-db"), ("mail", "postgresql-db")]);
+    let id = case.observed(&of("mail", 100));
+    assert_eq!(case.observed(&of("front", 130)), id);
+    let root = case.0.root(&id).unwrap();
+    assert_eq!(root.service, name("mail"));
+    assert!(root.why.contains("2 services that call postgresql-db"), "{}", root.why);
+}
+
+#[test]
 fn what_joins_two_incidents_makes_them_one() {
     let mut case = Case::calling(&[]);
     let (front, db) = (case.observed(&of("front", 100)), case.observed(&of("db", 101)));

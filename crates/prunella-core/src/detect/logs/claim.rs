@@ -32,6 +32,7 @@ const MAX_STATEMENTS: usize = 3;
 const MAX_VALUES: usize = 6;
 
 /// Whose lines, when, and what helps to describe them.
+#[derive(Clone, Copy)]
 pub(super) struct Teller<'a> {
     pub(super) service: &'a ServiceName,
     pub(super) release: &'a ReleaseId,

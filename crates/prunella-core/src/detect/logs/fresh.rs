@@ -8,7 +8,8 @@
 //! learned in silence. Everything else below an error is odd once; errors and worse are odd at first sight and page-worthy
 //! when they keep coming: three times within the first hour of a release (its predecessor never said it), or ten times
 //! over three minutes. A service that often makes up new templates is believed less: Good–Turing's estimate of the next
-//! new one is the share of templates seen once, and where it is above a tenth nothing below an error is told.
+//! new one is the share of templates seen once, and where it is above a tenth nothing below an error is told. What is said
+//! while starting is said once by its nature, and does not count.
 //!
 //! *Source*: Good, "The population frequencies of species" (Biometrika 1953); the rule "new issue in release" of error
 //! trackers.
@@ -22,7 +23,7 @@ use crate::signal::Severity;
 pub(in crate::detect) const BASELINE_MS: i64 = 30 * 60_000;
 pub(in crate::detect) const BASELINE_LINES: u64 = 1_000;
 /// The first minutes of a release or an instance.
-const STARTING_MS: i64 = 2 * 60_000;
+pub(super) const STARTING_MS: i64 = 2 * 60_000;
 /// A release is young for so long.
 const YOUNG_MS: i64 = 60 * 60_000;
 /// Lines of an error that make a page: in a young release; in an old one, over so long.

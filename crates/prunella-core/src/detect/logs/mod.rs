@@ -12,6 +12,7 @@
 //!
 //! *Source*: named in each file.
 
+mod beside;
 mod claim;
 pub(super) mod fresh;
 mod pairs;

@@ -10,6 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Beside, besides};
 use super::claim::Teller;
 use super::fresh::{self, Facts, Stage};
 use super::pairs::{Learned, Pairs};
@@ -35,6 +36,8 @@ const QUIET_MS: i64 = 60_000;
 const SETTLING_MS: i64 = 2 * 60_000;
 /// Claims of one minute. More are counted.
 const MAX_CLAIMS: usize = 10;
+/// Releases of a service that are told apart at a time.
+const MAX_RELEASES: usize = 4;
 /// Lines of a template at one severity before another is odd.
 const SETTLED: u64 = 100;
 const DRIFTED: u64 = 3;
@@ -56,6 +59,13 @@ struct Kind {
     rate: Rate,
     gaps: Gaps,
     drifted: u64,
+    /// Who said it last: a place among the service's releases. Not saved, for these are those of this process.
+    #[serde(skip, default = "nobody")]
+    by: u8,
+}
+
+fn nobody() -> u8 {
+    u8::MAX
 }
 
 /// The log of one service.
@@ -76,6 +86,9 @@ pub(super) struct Service {
     /// The last template before the deploy.
     newest: u32,
     release: Option<ReleaseId>,
+    /// The releases that emit, by the keys of their origins; few.
+    releases: Vec<(u32, ReleaseId)>,
+    beside: Beside,
     minute: (u32, u32),
     merged: u64,
     forgotten: u64,
@@ -123,6 +136,8 @@ impl Service {
             deploys: 0,
             newest: u32::MAX,
             release: None,
+            releases: Vec::new(),
+            beside: Beside::default(),
             minute: (0, 0),
             merged: 0,
             forgotten: 0,
@@ -151,17 +166,37 @@ impl Service {
             self.minute.0.saturating_add(1),
             self.minute.1.saturating_add(u32::from(error)),
         );
+        self.beside.line(origin, error, now_ms);
+        let by = self.emitter(origin);
         let facts = (now_ms - self.deployed_ms, now_ms - self.first_ms, lines);
         let kind = self
             .kinds
             .entry(u64::from(id))
             .or_insert_with(|| Kind::new(id, now_ms, facts));
+        kind.by = by;
         kind.line(record.severity, error, now_ms);
         for key in keys.into_iter().filter(|&k| k != 0) {
             if self.trails.step(key, id, now_ms) {
                 self.pairs.line(key, id, &self.trails, now_ms, self.newest);
             }
         }
+    }
+
+    /// The place of a release among those that emit; the oldest makes room.
+    fn emitter(&mut self, origin: &Origin) -> u8 {
+        let key = origin.release_key;
+        let at = self.releases.iter().position(|(known, _)| *known == key);
+        let at = at.unwrap_or_else(|| {
+            let release = (key, origin.release.clone());
+            if self.releases.len() < MAX_RELEASES {
+                self.releases.push(release);
+                return self.releases.len() - 1;
+            }
+            let oldest = (0..MAX_RELEASES).min_by_key(|at| self.releases[*at].0).unwrap_or(0);
+            self.releases[oldest] = release;
+            oldest
+        });
+        u8::try_from(at).unwrap_or(u8::MAX)
     }
 
     /// The whole service was silent: no template's gap counts.
@@ -206,9 +241,14 @@ impl Service {
         } else {
             self.pairs.excuse();
         }
+        claims.worse = self.beside.minute(now_ms);
         let before = out.len();
         if !claims.is_empty() {
-            teller(&self.templates, &mut |teller| claims.tell(teller, out));
+            let said_by = |id: u32| {
+                let kind = self.kinds.get(&u64::from(id))?;
+                self.releases.get(usize::from(kind.by)).map(|(_, release)| release)
+            };
+            teller(&self.templates, &mut |teller| claims.tell(teller, &said_by, out));
         }
         self.unclaimed += out.len().saturating_sub(before + MAX_CLAIMS) as u64;
         out.truncate(before + MAX_CLAIMS);
@@ -259,7 +299,7 @@ impl Service {
         let once = self
             .kinds
             .values()
-            .filter(|k| k.lines == 1 && now_ms - k.first_ms < 86_400_000)
+            .filter(|k| k.lines == 1 && now_ms - k.first_ms < 86_400_000 && k.facts.0 >= fresh::STARTING_MS)
             .count();
         let singletons = once as f64 / self.kinds.len().max(20) as f64;
         let mut ids: Vec<u32> = self.kinds.values().map(|k| k.id).collect();
@@ -406,6 +446,7 @@ impl Kind {
             rate: Rate::default(),
             gaps: Gaps::default(),
             drifted: 0,
+            by: nobody(),
         }
     }
 
@@ -466,6 +507,7 @@ struct Claims {
     severer: Vec<(u32, u64, u64)>,
     fresh: Vec<(u32, u64, i64, Weight, Option<Severity>)>,
     broken: Vec<super::pairs::Broken>,
+    worse: Vec<crate::detect::side::Worse>,
 }
 
 impl Claims {
@@ -475,32 +517,39 @@ impl Claims {
             && self.severer.is_empty()
             && self.fresh.is_empty()
             && self.broken.is_empty()
+            && self.worse.is_empty()
     }
 
-    fn tell(&self, teller: &Teller<'_>, out: &mut Vec<Anomaly>) {
+    /// Says it all. A claim is about the release that said the template last, where that is known.
+    fn tell<'b>(&self, teller: &Teller<'_>, said_by: &dyn Fn(u32) -> Option<&'b ReleaseId>, out: &mut Vec<Anomaly>) {
         let from = out.len();
+        let of = |id: u32| Teller {
+            release: said_by(id).unwrap_or(teller.release),
+            ..*teller
+        };
+        out.extend(self.worse.iter().map(|worse| besides(teller, worse)));
         for (id, lines, first, weight, severity) in &self.fresh {
             let said = severity.map_or_else(String::new, |s| format!(", as {s:?}").to_lowercase());
-            out.push(teller.fresh(*id, *lines, *first, *weight, &said));
+            out.push(of(*id).fresh(*id, *lines, *first, *weight, &said));
         }
         for broken in &self.broken {
             let many = broken.lacking * 10 >= broken.lines && broken.lacking >= 5;
-            out.push(teller.broken(broken, if many { Weight::Page } else { Weight::Odd }));
+            out.push(of(broken.of).broken(broken, if many { Weight::Page } else { Weight::Odd }));
         }
         out.extend(
             self.stopped
                 .iter()
-                .map(|(id, silence, weight)| teller.stopped(*id, silence, *weight)),
+                .map(|(id, silence, weight)| of(*id).stopped(*id, silence, *weight)),
         );
         out.extend(
             self.rates
                 .iter()
-                .map(|(id, look, weight)| teller.rate(*id, look, *weight)),
+                .map(|(id, look, weight)| of(*id).rate(*id, look, *weight)),
         );
         out.extend(
             self.severer
                 .iter()
-                .map(|(id, lines, of)| teller.severer(*id, *lines, *of)),
+                .map(|(id, lines, all)| of(*id).severer(*id, *lines, *all)),
         );
         // Pages first: the limit of a minute cuts what is merely odd.
         out[from..].sort_by_key(|a| std::cmp::Reverse(a.severity));

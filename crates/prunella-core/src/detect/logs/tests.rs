@@ -191,3 +191,98 @@ fn memory_stays_within_the_budget_and_what_did_not_fit_is_counted() {
         .collect();
     assert!(hit.contains(&"services") && hit.contains(&"templates"), "{hit:?}");
 }
+
+impl World {
+    /// Two releases emit for some seconds; each line of theirs is an error by these chances in a thousand.
+    fn side_by_side(&mut self, seconds: i64, errors: [u64; 2]) -> Vec<Anomaly> {
+        let mut out = Vec::new();
+        let mut prng = crate::detect::testing::Prng::new(17);
+        for _ in 0..seconds {
+            self.now_ms += 1_000;
+            self.watch.tick(self.now_ms, &mut out);
+            for (release, errors) in [0, 1].into_iter().zip(errors) {
+                for _ in 0..10 {
+                    let error = prng.next() % 1_000 < errors;
+                    let line = if error { "the pool is empty" } else { "order taken" };
+                    let severity = Some(if error { Severity::Error } else { Severity::Info });
+                    let record = LogView {
+                        severity,
+                        ..quiet(line, self.now_ms)
+                    };
+                    self.watch.log(&origin(release), &record, &mut Vec::new());
+                }
+            }
+        }
+        out
+    }
+}
+
+#[test]
+fn a_release_that_says_more_errors_than_another_at_the_same_time() {
+    let beside = |errors| {
+        let mut world = World::new();
+        let found = world.side_by_side(900, errors);
+        let is = |a: &Anomaly| a.baseline.contains("at the same time");
+        found.into_iter().filter(is).collect::<Vec<Anomaly>>()
+    };
+    let found = beside([5, 150]);
+    assert_eq!(kinds(&found), [(AnomalyKind::LogRate, Weight::Page)], "{found:?}");
+    assert_eq!(found[0].release.as_str(), "r1");
+    assert!(found[0].evidence[0].contains("errors in release r1"), "{found:?}");
+    // What hurts both, or the older one alone, is not the new one's fault.
+    for errors in [[5, 5], [150, 150], [150, 5]] {
+        assert_eq!(beside(errors), [], "{errors:?}");
+    }
+}
+
+#[test]
+fn a_claim_is_about_the_release_that_said_it() {
+    let mut world = World::new();
+    world.live(7_200, |_| None);
+    world.deploy();
+    let (old, new) = (origin(0), origin(1));
+    let mut found = Vec::new();
+    for second in 0..240_i64 {
+        world.now_ms += 1_000;
+        world.watch.tick(world.now_ms, &mut found);
+        let mut say = |from: &Origin, severity: Severity, line: &str| {
+            let record = LogView {
+                severity: Some(severity),
+                ..quiet(line, world.now_ms)
+            };
+            world.watch.log(from, &record, &mut Vec::new());
+        };
+        if second % 20 == 0 {
+            say(&new, Severity::Error, &format!("cannot price item {second}: no rate"));
+        }
+        // The old release goes on and has the last word.
+        say(&old, Severity::Info, &format!("request req-{second} started"));
+        say(
+            &old,
+            Severity::Info,
+            &format!("request req-{second} finished in {second} ms"),
+        );
+    }
+    let page = found
+        .iter()
+        .find(|a| a.kind == AnomalyKind::NewTemplate && a.severity == Weight::Page);
+    let page = page.unwrap_or_else(|| panic!("{found:?}"));
+    assert_eq!(page.release.as_str(), "r1");
+    assert!(page.evidence.iter().any(|e| e.contains("Release r1 says")), "{page:?}");
+}
+
+#[test]
+fn what_is_said_once_while_starting_makes_no_chatterbox() {
+    let mut world = World::new();
+    for n in 0..60 {
+        let word = char::from(b'a' + u8::try_from(n % 26).unwrap())
+            .to_string()
+            .repeat(3 + n / 26);
+        world.say(Severity::Info, &format!("setting {word} is what it was"));
+        world.say(Severity::Info, &format!("{word} {word} loaded by {word}"));
+    }
+    world.live(7_200, |_| None);
+    let warned = |n: i64| (n == 10).then(|| (Severity::Warn, "request body is no calendar".to_owned()));
+    let found = world.live(180, warned);
+    assert_eq!(kinds(&found), [(AnomalyKind::NewTemplate, Weight::Odd)], "{found:?}");
+}

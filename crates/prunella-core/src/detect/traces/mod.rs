@@ -24,7 +24,7 @@ use serde_json::Value;
 use self::assembly::{Assembly, Node, SPAN_BYTES, children, first_failing};
 use self::beside::{BESIDE_BYTES, Beside, besides};
 use self::calls::{Call, CallPast, Seen};
-use self::edges::Edges;
+use self::edges::{Edges, peer_of};
 use self::operations::{Op, OpPast};
 use super::share::Shift;
 use super::text::quote;
@@ -396,6 +396,11 @@ impl Analyzer for Traces {
     fn span(&mut self, origin: &Origin, span: &SpanView<'_>, _: &mut Vec<Anomaly>) {
         let Some(op) = self.op(origin, span) else { return };
         let error = span.status == SpanStatus::Error;
+        if self.ops[op as usize].looks_for_peers()
+            && let Some(peer) = peer_of(span)
+        {
+            self.edges.saw(&origin.service, &peer);
+        }
         let known = self.ops[op as usize].past;
         self.ops[op as usize].add(span.duration_ns(), error);
         let past = &self.known[known].past.latency;

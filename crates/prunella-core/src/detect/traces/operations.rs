@@ -54,7 +54,12 @@ pub(super) struct Op {
     slow: Option<[Slowness; 2]>,
     claimed_ms: Option<i64>,
     slow_in_window: bool,
+    /// Spans whose peer was looked at.
+    peers: u8,
 }
+
+/// Spans of an operation whose peer is looked at: an operation calls few, and the look takes time.
+const PEERS: u8 = 64;
 
 impl Op {
     pub(super) fn new(release: u32, kind: SpanKind, name: &str, past: usize, now_ms: i64) -> Self {
@@ -74,7 +79,15 @@ impl Op {
             slow: None,
             claimed_ms: None,
             slow_in_window: false,
+            peers: 0,
         }
+    }
+
+    /// Whether the next span's peer is to be looked at.
+    pub(super) fn looks_for_peers(&mut self) -> bool {
+        let looks = self.peers < PEERS;
+        self.peers += u8::from(looks);
+        looks
     }
 
     pub(super) fn add(&mut self, duration_ns: u64, error: bool) {

@@ -22,11 +22,38 @@ pub(super) struct State {
 struct Saved {
     template: u32,
     examples: Vec<Box<str>>,
+    #[serde(with = "wide")]
     wild: u128,
+    #[serde(with = "wide")]
     varying: u128,
+    #[serde(with = "wide")]
     merged: u128,
     lines: u64,
     last: u64,
+}
+
+/// Bits of long lines as hexadecimal text: JSON's values have no room for more than 64 of them.
+mod wide {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        /// As older versions wrote them.
+        Number(u64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(bits: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{bits:x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(bits) => Ok(bits.into()),
+            Written::Text(text) => u128::from_str_radix(&text, 16).map_err(D::Error::custom),
+        }
+    }
 }
 
 /// Why a saved state is not one.

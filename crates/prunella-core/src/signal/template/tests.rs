@@ -297,6 +297,20 @@ fn a_damaged_state_is_refused() {
     assert!(serde_json::from_value::<Templates>(state).is_err());
 }
 
+/// A traceback is one long line, with values far beyond the sixty-fourth piece.
+#[test]
+fn a_long_line_with_many_values_is_saved_as_any_value() {
+    let mut templates = Templates::new(Limits::default());
+    for round in 0..9 {
+        let words: Vec<String> = (0..100).map(|n| format!("at {}", 1_000 * round + n)).collect();
+        templates.observe(&words.join(" "));
+    }
+    let saved = serde_json::to_value(&templates).unwrap();
+    assert!(saved["entries"][0]["wild"].as_str().unwrap().len() > 16, "{saved}");
+    let restored: Templates = serde_json::from_value(saved.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&restored).unwrap(), saved);
+}
+
 /// Lines of hostile and of ordinary parts.
 fn line() -> impl Strategy<Value = String> {
     let part = prop_oneof![
