@@ -244,10 +244,10 @@ fn a_test_that_comes_and_goes_is_not_lost() {
     let twice = comparison(good.clone(), no_a.clone(), vec![no_a.clone()]);
     assert!(twice.regression().is_some() && !twice.is_worth_another_run());
     // Each came back, and named tests explain every red run.
-    let by_turns = comparison(good.clone(), no_a.clone(), vec![no_b.clone()]);
+    let by_turns = comparison(good.clone(), no_a.clone(), vec![no_b]);
     assert_eq!(by_turns.regression(), None);
     // A red run in which no test failed is explained by nothing.
-    let unexplained = comparison(good.clone(), no_a, vec![run(1, &[("a", Passed), ("b", Passed)])]);
+    let unexplained = comparison(good, no_a, vec![run(1, &[("a", Passed), ("b", Passed)])]);
     assert!(unexplained.regression().is_some() && unexplained.is_worth_another_run());
     // With a suite that was red before, every test has its own say.
     let red = run(1, &[("a", Passed), ("b", Passed), ("c", Failed)]);

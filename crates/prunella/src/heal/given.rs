@@ -264,5 +264,5 @@ fn texts(diff: &CommitDiff) -> Texts {
 fn passes_so_far(report: &RunReport) -> Result<bool, String> {
     let stored = serde_json::to_vec(report).map_err(|e| e.to_string())?;
     let (verdict, _) = judge(&stored).map_err(|e| e.to_string())?;
-    Ok(verdict.decision != Decision::Failed && report.after.iter().any(|t| *t == Trial::Passed))
+    Ok(verdict.decision != Decision::Failed && report.after.contains(&Trial::Passed))
 }

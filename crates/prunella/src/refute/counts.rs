@@ -55,7 +55,7 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
         });
     }
     let groups = functions(rows);
-    found.weaker = weaker(variants, rows, &groups);
+    found.weaker = weaker(variants, rows);
     found.rivals = rivals(variants, &groups);
     let mut sum = Behaviour {
         functions: first.functions,
@@ -153,6 +153,12 @@ impl Group<'_> {
         sum.near_mended += of(&|p| mended.contains(&p.0));
         sum.changed_near_mended += of(&|p| mended.contains(&p.0) && p.1 != p.2);
         self.laws(sum, &pairs);
+        let law = self.by.get(&AFTER).map(|row| &row.broken);
+        let of_needed = self.by.get(&NEEDED).map(|row| &row.broken);
+        if let (Some(ours), Some(theirs)) = (law, of_needed) {
+            sum.needed_breaks_more += count(theirs.iter().filter(|i| !ours.contains(i)).count());
+            sum.needed_breaks_less += count(ours.iter().filter(|i| !theirs.contains(i)).count());
+        }
         if let Some(needed) = self.words(NEEDED) {
             let apart = after.iter().zip(needed).skip(known).filter(|(a, b)| a != b);
             sum.apart_from_needed += count(apart.count());
@@ -178,16 +184,13 @@ fn of_kind(variants: &[Variant], kind: Kind) -> impl Iterator<Item = &Variant> {
     variants.iter().filter(move |v| v.kind == kind)
 }
 
-fn weaker(variants: &[Variant], rows: &[Row], groups: &[Group<'_>]) -> Option<Weaker> {
+fn weaker(variants: &[Variant], rows: &[Row]) -> Option<Weaker> {
     let tried: BTreeMap<i64, bool> = rows.iter().filter_map(|row| Some((row.id?, row.passed?))).collect();
     let mut found = Weaker::default();
     for variant in of_kind(variants, Kind::Weaker) {
         let Some(passed) = tried.get(&variant.id) else { continue };
         found.tried += 1;
         found.survived += u32::from(*passed);
-        let said: Vec<bool> = groups.iter().filter_map(|g| g.alike(AFTER, variant.id)).collect();
-        found.compared += u32::from(!said.is_empty());
-        found.apart += u32::from(said.contains(&false));
     }
     (found.tried > 0).then_some(found)
 }
