@@ -145,7 +145,7 @@ fn cross_validate(report: &mut Report, asked: &[&Outcome]) {
         report.figures.insert(name, fit::refuted_at(&rows, &held_out, lost));
     }
     let weights = fit::fit(&rows.iter().collect::<Vec<_>>());
-    for ((name, now), weight) in WEIGHTS.iter().zip(weights) {
-        say(&format!("    (\"{name}\", {weight:.2}),  // now {now:.2}"));
+    for ((name, _, now), weight) in WEIGHTS.iter().zip(weights) {
+        say(&format!("    {name:<24} {weight:>6.2}, now {now:.2}"));
     }
 }

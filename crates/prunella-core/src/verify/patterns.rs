@@ -165,7 +165,13 @@ fn answers_a_constant(tree: &Tree, body: NodeId) -> bool {
 /// A handler that passes, goes on, or answers a constant.
 fn does_nothing(tree: &Tree, id: NodeId) -> bool {
     // Not every grammar names a handler's block.
-    let block = || tree.node(id).children.iter().copied().find(|c| tree.kind(*c) == Kind::Block);
+    let block = || {
+        tree.node(id)
+            .children
+            .iter()
+            .copied()
+            .find(|c| tree.kind(*c) == Kind::Block)
+    };
     let Some(body) = tree.child(id, Role::Body).or_else(block) else {
         return false;
     };

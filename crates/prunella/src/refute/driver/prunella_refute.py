@@ -217,13 +217,13 @@ def capture(trial, function):
     count = code.co_argcount
     if count == 0 or code.co_kwonlyargcount or code.co_flags & 0x0C:
         return []
-    names, frames, room = code.co_varnames[:count], set(), [0]
+    names, frames, room = code.co_varnames[:count], {}, [0]
 
     def call(frame, event, _arg):
-        if event != "call" or frame.f_code is not code or room[0] <= 0 or id(frame) in frames:
+        if event != "call" or frame.f_code is not code or room[0] <= 0 or frame is frames.get(id(frame)):
             return
         if code.co_flags & 0x20:
-            frames.add(id(frame))  # a generator is entered again and again
+            frames[id(frame)] = frame  # a generator is entered again and again; kept, so that no other has its id
         try:
             sample = tuple(copy.deepcopy(frame.f_locals[n]) for n in names)
             text = prunella_inputs.canonical(sample)
