@@ -116,6 +116,7 @@ impl Case {
             budget: BUDGET,
             cores: 1,
             model: None,
+            beside: None,
         };
         let cancel = CancelToken::new();
         let known = Known::learn(&task, rivals, &cancel);

@@ -58,8 +58,8 @@ fn free(rows: &[&Row<'_>], used: &[bool]) -> Vec<f64> {
             };
             for i in 0..width {
                 slope[i] += count * (y - p) * row.x[i];
-                for j in 0..width {
-                    curve[i][j] += count * p * (1.0 - p) * row.x[i] * row.x[j];
+                for (cell, x) in curve[i].iter_mut().zip(&row.x) {
+                    *cell += count * p * (1.0 - p) * row.x[i] * x;
                 }
             }
         }
@@ -88,8 +88,9 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     for i in 0..n {
         for j in i + 1..n {
             let factor = a[j][i] / a[i][i];
-            for k in i..n {
-                a[j][k] -= factor * a[i][k];
+            let (above, below) = a.split_at_mut(j);
+            for (cell, upper) in below[0].iter_mut().zip(&above[i]).skip(i) {
+                *cell -= factor * upper;
             }
             b[j] -= factor * b[i];
         }

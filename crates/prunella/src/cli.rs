@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Span;
 use crate::heal::budget::Budget;
+use crate::llm::Choice;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -141,6 +142,18 @@ pub enum Verb {
     /// Reads any text log, one record a line, in bounded memory. In a repository, or with --repo, each template is matched
     /// to the string literals of the tracked source files: file, line and how well it fits.
     Templates(Templates),
+    /// Learn how this house writes and fixes code: a model of the repository, kept beside it
+    ///
+    /// Reads the source files of HEAD and the small fixes in the history, on this machine. What is kept holds numbers, no
+    /// code, but for the patterns of fixes; a later call reads only what changed. `heal` uses it.
+    #[command(
+        after_help = "Examples:\n  prunella learn\n  prunella learn ../billing ../web\n  prunella learn --export fixes/"
+    )]
+    Learn(Learn),
+    /// Show what was learnt, or the patterns of fixes
+    Model(Model),
+    /// Show what left this machine: when, where to, how much, and what was taken out before
+    Egress(Egress),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -262,9 +275,60 @@ pub struct Heal {
     /// Commit the patch to the branch that is checked out
     #[arg(long)]
     pub commit: bool,
+    /// A language model that may be asked where nothing else has a patch
+    #[command(flatten)]
+    pub llm: Llm,
+    /// Do without a part of the house's model: ngrams, names, patterns, known-fixes
+    #[arg(
+        long,
+        value_enum,
+        value_name = "PART",
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub off: Vec<ModelPart>,
     /// Find and prove the patch, and write nothing
     #[arg(long, conflicts_with_all = ["patch", "branch", "commit"])]
     pub dry_run: bool,
+}
+
+/// A language model, and what it may see. The repository has no say in it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Llm {
+    /// Ask this language model where nothing else has a patch: openai:MODEL@URL (and all that speak its protocol),
+    /// anthropic:MODEL, ollama:MODEL
+    #[arg(long, value_name = "MODEL", env = "PRUNELLA_LLM")]
+    pub llm: Option<Choice>,
+    /// The variable that holds the model's key, if it is not its provider's usual one
+    #[arg(long, value_name = "VARIABLE", requires = "llm")]
+    pub llm_key: Option<String>,
+    /// Hosts that redacted text may be sent to; this machine always may
+    #[arg(long, value_name = "HOST", env = "PRUNELLA_EGRESS_TO", value_delimiter = ',')]
+    pub egress_to: Vec<String>,
+    /// Show the model only files below this path; several times for several
+    #[arg(long, value_name = "PATH")]
+    pub llm_path: Vec<String>,
+    /// Answer from this file what was asked before, and record what is new
+    #[arg(long, value_name = "FILE", requires = "llm")]
+    pub cassette: Option<PathBuf>,
+    /// Print each question as it leaves, on stderr
+    #[arg(long, requires = "llm")]
+    pub show_prompt: bool,
+}
+
+/// `egress`
+#[derive(Clone, Debug, Args)]
+pub struct Egress {
+    /// What to show.
+    #[command(subcommand)]
+    pub what: EgressVerb,
+}
+
+/// What `egress` shows.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EgressVerb {
+    /// List the calls that left this machine, or went to a model on it
+    Log,
 }
 
 /// `verify`
@@ -360,6 +424,61 @@ pub struct Templates {
     /// Show so many templates, those with the most lines first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+}
+
+/// `learn`
+#[derive(Clone, Debug, Args)]
+pub struct Learn {
+    /// Other repositories of the organisation, whose code counts as well, only less
+    #[arg(value_name = "REPOSITORY")]
+    pub siblings: Vec<PathBuf>,
+    /// Write the fixes of the history as training data to this new directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "siblings")]
+    pub export: Option<PathBuf>,
+}
+
+/// `model`
+#[derive(Clone, Debug, Args)]
+pub struct Model {
+    /// What to show.
+    #[command(subcommand)]
+    pub verb: ModelVerb,
+}
+
+/// What of the model.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ModelVerb {
+    /// Its extent, the commit it has seen, the style of the house, the best patterns, and what uses it
+    Show,
+    /// List the patterns of fixes; veto those that are not wanted
+    Patterns(PatternsOf),
+}
+
+/// `model patterns`
+#[derive(Clone, Debug, Args)]
+pub struct PatternsOf {
+    /// Never propose this pattern (any unambiguous beginning of its identifier)
+    #[arg(long, value_name = "ID")]
+    pub veto: Vec<String>,
+    /// Take a veto back
+    #[arg(long, value_name = "ID")]
+    pub allow: Vec<String>,
+    /// Show so many
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub limit: usize,
+}
+
+/// A part of the house's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelPart {
+    /// How natural the lines of a candidate are.
+    Ngrams,
+    /// Which names go together.
+    Names,
+    /// What people did in earlier fixes.
+    Patterns,
+    /// What ended the same failure before.
+    KnownFixes,
 }
 
 /// `demo`

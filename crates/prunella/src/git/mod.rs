@@ -6,6 +6,7 @@
 mod blame;
 mod blobs;
 mod changes;
+mod edited;
 mod edits;
 mod error;
 mod export;
@@ -19,6 +20,7 @@ mod write;
 
 pub use blame::BlamedLine;
 pub use changes::{Base, ContentLimits, FileChange, Status};
+pub use edited::{Edited, EditedFile};
 pub use edits::{Edit, FileMode, apply_edits};
 pub use error::GitError;
 pub use export::{Exported, remove_stale_exports};

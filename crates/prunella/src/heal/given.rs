@@ -188,6 +188,7 @@ fn with_task<T>(
         budget: shop.account.left().mul_f64(SHARE).min(LONGEST),
         cores,
         model: Some(&house),
+        beside: None,
     };
     Ok(work(&task, &shop.cancel))
 }

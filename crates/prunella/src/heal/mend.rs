@@ -80,7 +80,7 @@ impl Bench<'_> {
     /// # Errors
     /// If git fails.
     pub(super) fn shrink(&mut self, culprit: &Culprit, diff: &CommitDiff) -> Result<Searched, String> {
-        let head_files = self.head_files(diff)?;
+        let head_files = self.head_files(&culprit.commit, diff)?;
         let (head, places) = (self.head.clone(), self.places);
         let mut at_head = self.ground(&head, diff, Some(head_files), culprit);
         let all = guard(diff, &diff.hunk_ids().collect()).allowed;
@@ -131,17 +131,29 @@ impl Bench<'_> {
         }
     }
 
-    /// The files of the newest state that the culprit changed.
+    /// The files of the newest state that the culprit changed, by their path there, also where they were moved since.
     ///
     /// # Errors
     /// If git fails.
-    pub(super) fn head_files(&self, diff: &CommitDiff) -> Result<HeadFiles, String> {
+    pub(super) fn head_files(&self, commit: &CommitId, diff: &CommitDiff) -> Result<HeadFiles, String> {
         let states = diff
             .files()
             .iter()
             .flat_map(|f| f.old().into_iter().chain(f.new_state()));
         let paths: BTreeSet<&str> = states.map(|state| state.path.as_str()).collect();
-        files(self.shop, self.head, paths)
+        let mut found = files(self.shop, self.head, paths.iter().copied())?;
+        if paths.iter().all(|path| found.contains_key(*path)) {
+            return Ok(found);
+        }
+        let moved = self.shop.shadow.moved(commit, self.head).map_err(|e| e.to_string())?;
+        for path in paths {
+            let Some(now) = moved.get(path).filter(|_| !found.contains_key(path)) else {
+                continue;
+            };
+            let state = files(self.shop, self.head, [now.as_str()])?.remove(now);
+            found.extend(state.map(|state| (path.to_owned(), state)));
+        }
+        Ok(found)
     }
 
     /// Tries a candidate with the command as it was given and with the suite, and has it judged.
