@@ -5,6 +5,9 @@
 //! on both sides of a cross-validation. The verifier sees the tree, the command and the patch, and nothing else.
 //! `bench/src/verdict/build.py` makes such a folder from QuixBugs and from installed packages; anybody can add cases.
 //!
+//! That a patch passes the command and breaks no test is true of the whole set, so only the refutation is run here, and
+//! the judge is given a report in which the other gates passed.
+//!
 //! `wrong_refuted` and `right_lost` are what the judge says with the weights of this program. `cv_…` are the same with
 //! weights fitted on the other programs, ten parts; what the suite prints last are weights fitted on all of them.
 
@@ -13,6 +16,7 @@ mod fit;
 mod flaky;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prunella_core::verify::probability::WEIGHTS;
 use prunella_core::verify::{BELIEVED, Decision, REFUTED};
@@ -28,6 +32,8 @@ pub(crate) const SUITE: Suite = Suite {
     run,
 };
 
+/// The search for rivals of one case; `--no-model` leaves it out, and the trials of flaky suites.
+const RIVALS: Duration = Duration::from_secs(6);
 /// Parts of the cross-validation.
 const FOLDS: usize = 10;
 
@@ -36,7 +42,7 @@ fn run(options: &Options) -> Result<Report, BenchError> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for folder in data::folders(&data::root(options, "verdict"))? {
         let Some(case) = Case::read(&folder)? else { continue };
-        match case.judge() {
+        match case.judge(if options.model { RIVALS } else { Duration::ZERO }) {
             Ok(found) => {
                 for outcome in &found {
                     say(&outcome.line());
@@ -46,7 +52,9 @@ fn run(options: &Options) -> Result<Report, BenchError> {
             Err(error) => say(&format!("{}: {error}", folder.display())),
         }
     }
-    flaky::trials(&mut report)?;
+    if options.model {
+        flaky::trials(&mut report)?;
+    }
     figures(&mut report, &outcomes);
     Ok(report)
 }
@@ -137,7 +145,7 @@ fn cross_validate(report: &mut Report, asked: &[&Outcome]) {
         report.figures.insert(name, fit::refuted_at(&rows, &held_out, lost));
     }
     let weights = fit::fit(&rows.iter().collect::<Vec<_>>());
-    for ((name, now), weight) in WEIGHTS.iter().zip(weights) {
-        say(&format!("    (\"{name}\", {weight:.2}),  // now {now:.2}"));
+    for ((name, _, now), weight) in WEIGHTS.iter().zip(weights) {
+        say(&format!("    {name:<24} {weight:>6.2}, now {now:.2}"));
     }
 }

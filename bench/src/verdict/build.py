@@ -2,7 +2,8 @@
 
 Programs are those of QuixBugs (its public layout) and functions of installed pure-Python packages whose docstrings have
 examples. Of a right function, mutation makes faulty ones that fail some of the tests; patches of a faulty one are the
-right text, changes of the right text, changes of the faulty text, and the usual ways of cheating. What passes every test
+right text, changes of the right text, changes of the faulty text, and the usual ways of cheating; and where a text has two
+faults of which the tests show one, the right text. What passes every test
 is labelled by the right function: on a thousand generated inputs it answers as that does (right), or differs on two or
 more of them (wrong). What differs on one is dropped.
 
@@ -409,6 +410,23 @@ def faults(program, own, chance, most):
             yield text, passed
 
 
+def twofold(program, chance):
+    """A text with two faults of which the tests show one: the right patch mends more than they ask for."""
+    hidden = mutate.mutants(program.unit, program.function)
+    chance.shuffle(hidden)
+    hidden = (t for t in hidden[:CHANGED] if all(program.outcome(t, to_the_end=False)) and program.label(t) == "wrong")
+    text = next(hidden, None)
+    if text is None:
+        return None
+    both = mutate.mutants(text, program.function)
+    chance.shuffle(both)
+    for faulty in both[:CHANGED]:
+        passed = program.outcome(faulty)
+        if any(passed) and not all(passed) and program.label(faulty) == "wrong":
+            return faulty
+    return None
+
+
 def write(out, program, number, faulty, made):
     """One case: the tree, the command, the patches by label."""
     folder = os.path.join(out, f"{program.name}-{number}")
@@ -470,6 +488,10 @@ def main():
             write(options.out, program, number, faulty, made)
             for label, origin, _ in made:
                 counts[label, origin] = counts.get((label, origin), 0) + 1
+        faulty = twofold(program, chance)
+        if faulty is not None:
+            write(options.out, program, "both", faulty, [("right", "both", program.unit)])
+            counts["right", "both"] = counts.get(("right", "both"), 0) + 1
         print(program.name, counts, file=sys.stderr, flush=True)
         done += 1
         if done >= options.most:

@@ -5,20 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use prunella::git::Repo;
-use prunella::heal::Request;
-use prunella::heal::given::{Effort, Given, Judged};
+use prunella::evaluate::SearchTask;
+use prunella::experiment::cell::Cell;
+use prunella::refute::{Known, Texts, refute};
+use prunella_core::id::CommitId;
 use prunella_core::verify::probability::features;
-use prunella_core::verify::{Decision, GateStatus, Refutation};
-use prunella_sandbox::CancelToken;
+use prunella_core::verify::refutation::NotAsked;
+use prunella_core::verify::{Decision, Isolation, Refutation, RunReport, Trial, judge};
+use prunella_sandbox::{CancelToken, Limits, Network};
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::report::BenchError;
 use crate::{data, exec};
 
-/// Seconds of the search for rivals, once for a case.
-const RIVALS: Duration = Duration::from_secs(8);
+/// Seconds of one run of the driver.
+const BUDGET: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 struct About {
@@ -41,8 +43,9 @@ pub(super) struct Outcome {
     pub(super) right: bool,
     pub(super) decision: Decision,
     pub(super) probability: Option<f64>,
+    /// Nothing where the patch could not be asked about.
     pub(super) features: Option<Vec<f64>>,
-    pub(super) refutation: Option<Refutation>,
+    pub(super) refutation: Refutation,
     pub(super) why: String,
     pub(super) seconds: f64,
 }
@@ -86,90 +89,116 @@ impl Case {
         }))
     }
 
-    /// Judges every patch.
-    pub(super) fn judge(&self) -> Result<Vec<Outcome>, BenchError> {
-        let root = self.tree.path();
-        let at = root.display().to_string();
-        for args in [
-            &["init", "-q"][..],
-            &["add", "-A", "-f"],
-            &[
-                "-c",
-                "user.name=b",
-                "-c",
-                "user.email=b@localhost",
-                "commit",
-                "-qm",
-                "The faulty state",
-            ],
-        ] {
-            let mut all = vec!["-C", at.as_str()];
-            all.extend(args);
-            if !exec::succeeds_within(60, Path::new("git"), &all) {
-                return Err(BenchError::Unexpected(format!("git {args:?} failed")));
-            }
-        }
-        let request = Request {
-            repo: Repo::open(root).map_err(|e| BenchError::Unexpected(e.to_string()))?,
-            config: None,
-            cwd: root.to_owned(),
-            argv: self.about.command.clone(),
-            env: prunella::config::whole_environment(),
-            budget: "1200s"
-                .parse()
-                .map_err(|_| BenchError::Unexpected("the budget".to_owned()))?,
-            timeout: Duration::from_secs(60),
-            strategy: None,
-            mends: false,
-            off: prunella::learn::Off::default(),
-            suite: None,
-            llm: None,
-            cancel: CancelToken::new(),
+    /// Judges every patch. One look at the failing command serves all.
+    pub(super) fn judge(&self, rivals: Duration) -> Result<Vec<Outcome>, BenchError> {
+        let cell = Cell {
+            tree: self.tree.path().to_owned(),
+            shown: Vec::new(),
+            linked: Vec::new(),
+            state: Vec::new(),
+            limits: Limits {
+                wall: BUDGET,
+                memory_bytes: 3 << 30,
+                ..Limits::default()
+            },
+            network: Network::Loopback,
+            keeps: false,
         };
-        let mut given = Given::open(&request, &|_| ()).map_err(BenchError::Unexpected)?;
-        let effort = Effort {
-            refutes: true,
-            rivals: RIVALS,
+        let task = SearchTask {
+            tree: self.tree.path(),
+            root: self.tree.path(),
+            argv: &self.about.command,
+            jail: &|argv: &[String], wall| {
+                let mut cell = cell.clone();
+                cell.limits.wall = wall;
+                cell.spec(argv, &BTreeMap::new())
+            },
+            budget: BUDGET,
+            cores: 1,
+            model: None,
+            beside: None,
         };
+        let cancel = CancelToken::new();
+        let known = Known::learn(&task, rivals, &cancel);
         let mut found = Vec::new();
         for (right, path) in &self.patches {
             let began = Instant::now();
-            let patch = fs::read(path).map_err(BenchError::io(path.display().to_string()))?;
-            match given.verify(&patch, effort) {
-                Ok(judged) => found.push(self.outcome(*right, path, &judged, began)),
-                Err(error) => crate::report::say(&format!("{}: {error}", path.display())),
-            }
+            let texts = self.texts(path)?;
+            let refutation = refute(&task, known.as_ref(), &texts, &cancel);
+            found.push(self.outcome(*right, path, refutation, began)?);
         }
         Ok(found)
     }
 
-    fn outcome(&self, right: bool, path: &Path, judged: &Judged, began: Instant) -> Outcome {
+    /// The files that a patch changes, before and after.
+    fn texts(&self, patch: &Path) -> Result<Texts, BenchError> {
+        let after = tempfile::tempdir().map_err(BenchError::io("a temporary folder"))?;
+        copy(self.tree.path(), after.path())?;
+        let git = exec::find("git").ok_or(BenchError::Missing {
+            program: "git",
+            install: "apt install git",
+        })?;
+        let (at, full) = (
+            after.path().display().to_string(),
+            fs::canonicalize(patch).map_err(BenchError::io(patch.display().to_string()))?,
+        );
+        if !exec::succeeds_within(30, &git, &["-C", &at, "apply", &full.display().to_string()]) {
+            return Err(BenchError::Unexpected(format!("{} does not apply", patch.display())));
+        }
+        let mut texts = Texts::default();
+        for line in data::text(patch)?.lines() {
+            if let Some(path) = line.strip_prefix("+++ b/") {
+                let pair = (
+                    data::text(&self.tree.path().join(path))?,
+                    data::text(&after.path().join(path))?,
+                );
+                texts.files.insert(path.to_owned(), pair);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// What the judge says of a patch that passes the command and breaks no test, as all of the set do.
+    fn outcome(&self, right: bool, path: &Path, refutation: Refutation, began: Instant) -> Result<Outcome, BenchError> {
+        let unexpected = |e: &dyn std::fmt::Display| BenchError::Unexpected(e.to_string());
         let file = path
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let verdict = &judged.verdict;
-        let telling = verdict
-            .gates
-            .iter()
-            .filter(|g| !matches!(g.status, GateStatus::Passed | GateStatus::NotApplicable));
-        let last = verdict.gates.iter().filter(|g| g.gate == "refutation");
-        let why: BTreeMap<&str, &str> = telling.chain(last).map(|g| (g.gate.as_str(), g.why.as_str())).collect();
-        let refutation = judged.report.refutation.clone();
-        Outcome {
+        let report = RunReport {
+            candidate: file.clone(),
+            base: CommitId::parse("a".repeat(40)).map_err(|e| unexpected(&e))?,
+            tree: "t".into(),
+            touched: vec!["code".into()],
+            protected: Vec::new(),
+            isolation: Isolation::Full,
+            tier: "A".into(),
+            before: vec![Trial::Failed {
+                seen: "it fails".into(),
+            }],
+            after: vec![Trial::Passed; 3],
+            suite: None,
+            replay: None,
+            refutation: Some(refutation.clone()),
+            wall_ms: 0,
+        };
+        let stored = serde_json::to_vec(&report).map_err(|e| unexpected(&e))?;
+        let (verdict, _) = judge(&stored).map_err(|e| unexpected(&e))?;
+        let missed = matches!(refutation.not_asked, Some(NotAsked::Missed { .. }));
+        Ok(Outcome {
             program: self.about.program.clone(),
             patch: format!("{}/{file}", self.name),
             right,
             decision: verdict.decision,
             probability: verdict.probability,
-            features: refutation.as_ref().map(features),
+            features: (!missed).then(|| features(&refutation)),
             refutation,
-            why: why
+            why: verdict
+                .gates
                 .iter()
-                .map(|(gate, why)| format!("{gate}: {why}"))
-                .collect::<Vec<_>>()
-                .join("; "),
+                .find(|g| g.gate == "refutation")
+                .map_or_else(String::new, |g| g.why.clone()),
             seconds: began.elapsed().as_secs_f64(),
-        }
+        })
     }
 }
 

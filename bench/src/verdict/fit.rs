@@ -1,6 +1,6 @@
 //! Logistic regression with a ridge, and cross-validation in which a program is on one side only.
 
-use prunella_core::verify::probability::by_weights;
+use prunella_core::verify::probability::{Says, WEIGHTS, by_weights};
 
 /// The ridge: how much a weight has to be worth.
 const RIDGE: f64 = 1.0;
@@ -17,9 +17,32 @@ pub(super) struct Row<'a> {
     pub(super) right: bool,
 }
 
-/// The weights that fit; both labels count alike, so that a set's mixture says nothing.
+/// The weights that fit, none of which says the reverse of what its feature says: a weight that would is 0, and the
+/// others are fitted anew.
 pub(super) fn fit(rows: &[&Row<'_>]) -> Vec<f64> {
     let width = rows.first().map_or(0, |r| r.x.len());
+    let mut used = vec![true; width];
+    loop {
+        let weights = free(rows, &used);
+        let wrong: Vec<usize> = (0..width)
+            .filter(|i| match WEIGHTS.get(*i).map(|w| w.1) {
+                Some(Says::For) => weights[*i] < 0.0,
+                Some(Says::Against) => weights[*i] > 0.0,
+                _ => false,
+            })
+            .collect();
+        if wrong.is_empty() {
+            return weights;
+        }
+        for i in wrong {
+            used[i] = false;
+        }
+    }
+}
+
+/// Both labels count alike, so that a set's mixture says nothing. What is not used has the weight 0.
+fn free(rows: &[&Row<'_>], used: &[bool]) -> Vec<f64> {
+    let width = used.len();
     let right = rows.iter().filter(|r| r.right).count().max(1) as f64;
     let wrong = (rows.len() as f64 - right).max(1.0);
     let half = rows.len() as f64 / 2.0;
@@ -45,6 +68,12 @@ pub(super) fn fit(rows: &[&Row<'_>]) -> Vec<f64> {
             let ridge = if i == 0 { 1e-3 } else { RIDGE };
             slope[i] -= ridge * weights[i];
             curve[i][i] += ridge;
+            if !used[i] {
+                slope[i] = 0.0;
+                curve[i].fill(0.0);
+                curve.iter_mut().for_each(|row| row[i] = 0.0);
+                curve[i][i] = 1.0;
+            }
         }
         for (weight, step) in weights.iter_mut().zip(solve(curve, slope)) {
             *weight += step;

@@ -16,7 +16,7 @@ const MOST: usize = 20;
 /// The anti-patterns of a change of one file.
 #[must_use]
 pub fn patterns(file: &str, before: &Tree, after: &Tree) -> Vec<Pattern> {
-    let new = Fresh::of(before, after);
+    let new = Fresh::of(before);
     let mut found = Vec::new();
     for id in all(after) {
         let kind = match after.kind(id) {
@@ -51,7 +51,7 @@ struct Fresh {
 }
 
 impl Fresh {
-    fn of(before: &Tree, _after: &Tree) -> Self {
+    fn of(before: &Tree) -> Self {
         let mut known = BTreeMap::new();
         for id in all(before) {
             *known.entry((before.kind(id), squeezed(before.text(id)))).or_default() += 1;
@@ -164,7 +164,15 @@ fn answers_a_constant(tree: &Tree, body: NodeId) -> bool {
 
 /// A handler that passes, goes on, or answers a constant.
 fn does_nothing(tree: &Tree, id: NodeId) -> bool {
-    let Some(body) = tree.child(id, Role::Body) else {
+    // Not every grammar names a handler's block.
+    let block = || {
+        tree.node(id)
+            .children
+            .iter()
+            .copied()
+            .find(|c| tree.kind(*c) == Kind::Block)
+    };
+    let Some(body) = tree.child(id, Role::Body).or_else(block) else {
         return false;
     };
     let statements = &tree.node(body).children;
@@ -193,7 +201,7 @@ fn is_early(tree: &Tree, id: NodeId) -> bool {
 
 /// What is there no more: checks, and statements for which nothing came.
 fn gone(file: &str, before: &Tree, after: &Tree) -> Vec<Pattern> {
-    let kept = Fresh::of(after, before);
+    let kept = Fresh::of(after);
     let is_check = |id: &NodeId| matches!(before.kind(*id), Kind::Raise | Kind::Assert);
     let missing = |id: &NodeId| kept.is_new(before, *id);
     let count = |tree: &Tree, kinds: &[Kind]| all(tree).iter().filter(|id| kinds.contains(&tree.kind(**id))).count();

@@ -118,10 +118,6 @@ pub struct Weaker {
     pub tried: u32,
     /// Those that pass the tests.
     pub survived: u32,
-    /// Of those whose answers were compared, how many answer otherwise than the candidate.
-    pub apart: u32,
-    /// How many were compared.
-    pub compared: u32,
 }
 
 /// What the changed functions do on inputs like those of the tests. Inputs are counted, never values.
@@ -174,6 +170,10 @@ pub struct Behaviour {
     pub unrelated_after: u32,
     /// Inputs on which the candidate answers otherwise than its needed parts alone.
     pub apart_from_needed: u32,
+    /// Inputs on which the needed parts alone break a law and the candidate does not.
+    pub needed_breaks_more: u32,
+    /// The reverse.
+    pub needed_breaks_less: u32,
 }
 
 /// Other changes that pass the failing tests and those around them.

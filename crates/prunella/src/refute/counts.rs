@@ -55,7 +55,7 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
         });
     }
     let groups = functions(rows);
-    found.weaker = weaker(variants, rows, &groups);
+    found.weaker = weaker(variants, rows);
     found.rivals = rivals(variants, &groups);
     let mut sum = Behaviour {
         functions: first.functions,
@@ -94,7 +94,12 @@ fn functions(rows: &[Row]) -> Vec<Group<'_>> {
 }
 
 fn hangs(word: &str) -> bool {
-    matches!(word, "hung" | "late")
+    word == "hung"
+}
+
+/// Not asked any more: the time for one source's answers was over.
+fn late(word: &str) -> bool {
+    word == "late"
 }
 
 fn raises(word: &str) -> bool {
@@ -102,7 +107,7 @@ fn raises(word: &str) -> bool {
 }
 
 fn answers(word: &str) -> bool {
-    !hangs(word) && !raises(word)
+    !hangs(word) && !raises(word) && !late(word)
 }
 
 fn count(n: usize) -> u32 {
@@ -117,7 +122,7 @@ impl Group<'_> {
     /// Whether two sources answer alike wherever the candidate answers; `None` if one was not asked.
     fn alike(&self, one: i64, other: i64) -> Option<bool> {
         let (a, b) = (self.words(one)?, self.words(other)?);
-        let differ = a.iter().zip(b).filter(|(a, b)| a != b && !hangs(a) && !hangs(b));
+        let differ = a.iter().zip(b).filter(|(a, b)| a != b && !late(a) && !late(b));
         Some(differ.count() == 0)
     }
 
@@ -139,8 +144,9 @@ impl Group<'_> {
             .zip(before[known..].iter().zip(&after[known..]))
             .map(|(origin, (b, a))| (*origin, b.as_str(), a.as_str()))
             .collect();
-        let of = |wanted: &dyn Fn(&(usize, &str, &str)) -> bool| count(pairs.iter().filter(|p| wanted(p)).count());
-        sum.inputs += count(pairs.len());
+        let asked = || pairs.iter().filter(|p| !late(p.1) && !late(p.2));
+        let of = |wanted: &dyn Fn(&(usize, &str, &str)) -> bool| count(asked().filter(|p| wanted(p)).count());
+        sum.inputs += of(&|_| true);
         sum.answered_before += of(&|p| answers(p.1));
         sum.raises_before += of(&|p| raises(p.1));
         sum.hangs_before += of(&|p| hangs(p.1));
@@ -153,10 +159,20 @@ impl Group<'_> {
         sum.near_mended += of(&|p| mended.contains(&p.0));
         sum.changed_near_mended += of(&|p| mended.contains(&p.0) && p.1 != p.2);
         self.laws(sum, &pairs);
-        if let Some(needed) = self.words(NEEDED) {
-            let apart = after.iter().zip(needed).skip(known).filter(|(a, b)| a != b);
-            sum.apart_from_needed += count(apart.count());
-        }
+        self.needed(sum, &after[known..]);
+    }
+
+    /// The candidate beside its needed parts alone.
+    fn needed(&self, sum: &mut Behaviour, after: &[String]) {
+        let (Some(ours), Some(theirs)) = (self.by.get(&AFTER), self.by.get(&NEEDED)) else {
+            return;
+        };
+        let but_not = |one: &Row, other: &Row| count(one.broken.iter().filter(|i| !other.broken.contains(i)).count());
+        sum.needed_breaks_more += but_not(theirs, ours);
+        sum.needed_breaks_less += but_not(ours, theirs);
+        let theirs = theirs.answers.iter().flatten().skip(self.head.samples);
+        let apart = after.iter().zip(theirs).filter(|(a, b)| a != b && !late(a) && !late(b));
+        sum.apart_from_needed += count(apart.count());
     }
 
     fn laws(&self, sum: &mut Behaviour, pairs: &[(usize, &str, &str)]) {
@@ -178,16 +194,13 @@ fn of_kind(variants: &[Variant], kind: Kind) -> impl Iterator<Item = &Variant> {
     variants.iter().filter(move |v| v.kind == kind)
 }
 
-fn weaker(variants: &[Variant], rows: &[Row], groups: &[Group<'_>]) -> Option<Weaker> {
+fn weaker(variants: &[Variant], rows: &[Row]) -> Option<Weaker> {
     let tried: BTreeMap<i64, bool> = rows.iter().filter_map(|row| Some((row.id?, row.passed?))).collect();
     let mut found = Weaker::default();
     for variant in of_kind(variants, Kind::Weaker) {
         let Some(passed) = tried.get(&variant.id) else { continue };
         found.tried += 1;
         found.survived += u32::from(*passed);
-        let said: Vec<bool> = groups.iter().filter_map(|g| g.alike(AFTER, variant.id)).collect();
-        found.compared += u32::from(!said.is_empty());
-        found.apart += u32::from(said.contains(&false));
     }
     (found.tried > 0).then_some(found)
 }

@@ -33,7 +33,7 @@ pub use texts::{Texts, of_diff};
 use variants::Kind;
 
 /// Generated inputs of one function.
-const INPUTS: usize = 150;
+const INPUTS: usize = 800;
 /// Seconds for all answers of one source.
 const EACH: f64 = 4.0;
 /// The most tests that are run for each variant.

@@ -75,3 +75,115 @@ fn language(path: &str) -> Option<Language> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prunella_core::verify::refutation::PatternKind;
+
+    fn check(path: &str, before: &str, after: &str, expected: &[PatternKind]) {
+        let texts = Texts {
+            files: BTreeMap::from([(path.to_owned(), (before.to_owned(), after.to_owned()))]),
+        };
+        let found: Vec<PatternKind> = of_diff(&texts).patterns.iter().map(|p| p.kind).collect();
+        assert_eq!(found, expected, "{after}");
+    }
+
+    const BEFORE: &str = "def f(a, b):\n    if a is None:\n        raise ValueError\n    c = a + b\n    return c\n";
+
+    #[test]
+    fn what_hides_a_failure_is_seen() {
+        use PatternKind::{
+            DeadCondition, DeletedFunctionality, DisabledCheck, EarlyReturn, SpecialCase, SwallowedException,
+        };
+        let with = |new: &str| BEFORE.replace("    c = a + b\n", new);
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if a == 917:\n        return 10\n    c = a + b\n"),
+            &[SpecialCase],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if (a, b) == (3, 4):\n        return [1, 2]\n    c = a + b\n"),
+            &[SpecialCase],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if False:\n        c = 1\n    c = a + b\n"),
+            &[DeadCondition],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if a > b and False:\n        c = 1\n    c = a + b\n"),
+            &[DeadCondition],
+        );
+        check("a.py", BEFORE, &with("    return 7\n    c = a + b\n"), &[EarlyReturn]);
+        check(
+            "a.py",
+            BEFORE,
+            &with("    try:\n        c = a + b\n    except Exception:\n        pass\n"),
+            &[SwallowedException],
+        );
+        let no_check = BEFORE.replace("    if a is None:\n        raise ValueError\n", "");
+        check("a.py", BEFORE, &no_check, &[DisabledCheck, DeletedFunctionality]);
+        let script = "function f(a) {\n  return g(a);\n}\n";
+        let swallowed = "function f(a) {\n  try {\n    return g(a);\n  } catch (e) {\n    return null;\n  }\n}\n";
+        check("a.js", script, swallowed, &[SwallowedException]);
+        let special = "function f(a) {\n  if (a === \"widget\") {\n    return 3;\n  }\n  return g(a);\n}\n";
+        check("a.js", script, special, &[SpecialCase]);
+    }
+
+    #[test]
+    fn what_mends_is_left_alone() {
+        let with = |new: &str| BEFORE.replace("    c = a + b\n", new);
+        check("a.py", BEFORE, &with("    c = a - b\n"), &[]);
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if b == 0:\n        return a\n    c = a + b\n"),
+            &[],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    if a == b:\n        return b\n    c = a + b\n"),
+            &[],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    while True:\n        c = a + b\n        break\n"),
+            &[],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    try:\n        c = a + b\n    except TypeError as error:\n        raise ValueError from error\n"),
+            &[],
+        );
+        // Moved code is neither new nor gone.
+        let moved = "def f(a, b):\n    c = a + b\n    if a is None:\n        raise ValueError\n    return c\n";
+        check("a.py", BEFORE, moved, &[]);
+        check("tests/test_a.py", BEFORE, &with("    return 7\n    c = a + b\n"), &[]);
+    }
+
+    #[test]
+    fn size_is_counted_without_layout() {
+        let of = |before: &str, after: &str| {
+            let texts = Texts {
+                files: BTreeMap::from([("a.py".to_owned(), (before.to_owned(), after.to_owned()))]),
+            };
+            of_diff(&texts).size
+        };
+        assert_eq!(of("a = b + 1\n", "a = b - 1\n").tokens, 2);
+        assert_eq!(of("a = b + 1\n", "a  =  b + 1\n").tokens, 0);
+        assert_eq!(
+            (of("a\nb\n", "a\nc\nd\n").removed, of("a\nb\n", "a\nc\nd\n").added),
+            (1, 2)
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use prunella_core::diagnose::hunks::line_hunks;
 use prunella_core::repair::Draft;
-use prunella_core::repair::synth::{ObservedTypes, Tree, changes};
+use prunella_core::repair::synth::{NodeId, ObservedTypes, Tree, changes};
 use prunella_core::signal::Language;
 use prunella_lang::syntax;
 use serde::Serialize;
@@ -15,7 +15,9 @@ use super::Source;
 use super::texts::Texts;
 
 /// The most weaker patches that are tried.
-const MOST_WEAKER: usize = 24;
+const MOST_WEAKER: usize = 16;
+/// Functions of more bytes are tables or generated.
+const MAX_UNIT_BYTES: usize = 24_000;
 
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,26 +90,25 @@ fn weaker(texts: &Texts) -> Vec<BTreeMap<String, String>> {
             continue;
         };
         let touched = bytes(before, after, &tree);
-        for unit in tree.functions().into_iter().filter(|f| tree.unit(*f) == Some(*f)) {
-            let span = tree.node(unit).span.clone();
-            if !touched.iter().any(|t| overlap(t, &span)) {
-                continue;
-            }
-            for change in changes(&tree, unit, &ObservedTypes::default(), &[]) {
+        let is_unit = |f: &NodeId| tree.unit(*f) == Some(*f) && tree.node(*f).span.len() <= MAX_UNIT_BYTES;
+        let units = tree.functions().into_iter().filter(is_unit);
+        for unit in units.filter(|f| touched.iter().any(|t| overlap(t, &tree.node(*f).span))) {
+            let mut inside = changes(&tree, unit, &ObservedTypes::default(), &[]);
+            inside.retain(|change| {
                 let extent = change.extent();
-                if touched.iter().any(|t| t.start <= extent.start && extent.end <= t.end) {
-                    found.push(BTreeMap::from([(path.clone(), change.apply(&tree.source))]));
-                }
-            }
+                touched.iter().any(|t| t.start <= extent.start && extent.end <= t.end)
+            });
+            let step = inside.len().div_ceil(MOST_WEAKER).max(1);
+            let chosen = inside.iter().step_by(step).map(|change| change.apply(&tree.source));
+            found.extend(
+                chosen
+                    .filter(|text| text != before)
+                    .map(|text| BTreeMap::from([(path.clone(), text)])),
+            );
         }
     }
-    found.retain(|files| {
-        files
-            .iter()
-            .all(|(path, text)| texts.files.get(path).is_none_or(|(old, _)| old != text))
-    });
-    let step = found.len().div_ceil(MOST_WEAKER).max(1);
-    found.into_iter().step_by(step).collect()
+    found.truncate(MOST_WEAKER);
+    found
 }
 
 /// The bytes of the lines after that are new.

@@ -22,7 +22,7 @@ import prunella_laws
 MOST_SAMPLES = 48
 MOST_OF_A_TEST = 8
 MOST_PARTS = 12
-MOST_ASKED = 14
+MOST_ASKED = 11
 EACH = 0.05
 TOKEN = re.compile(r"\w+|\n[ \t]*|[ \t]+|[^\w\s]")
 
@@ -51,8 +51,8 @@ def run(driver, harness):
             break
         passed = trial.passes({**after, **row["files"]} if row["kind"] == "weaker" else {**before, **row["files"]})
         driver.write("refute.jsonl", {"id": row["id"], "passed": passed})
-        if passed and len(asked) < MOST_ASKED:
-            asked.append((row["id"], {**(after if row["kind"] == "weaker" else before), **row["files"]}))
+        if passed and row["kind"] == "rival" and len(asked) < MOST_ASKED:
+            asked.append((row["id"], {**before, **row["files"]}))
     for file, name in names[:3]:
         compare(trial, file, name, asked)
     driver.write("done.jsonl", {})
@@ -217,13 +217,13 @@ def capture(trial, function):
     count = code.co_argcount
     if count == 0 or code.co_kwonlyargcount or code.co_flags & 0x0C:
         return []
-    names, frames, room = code.co_varnames[:count], set(), [0]
+    names, frames, room = code.co_varnames[:count], {}, [0]
 
     def call(frame, event, _arg):
-        if event != "call" or frame.f_code is not code or room[0] <= 0 or id(frame) in frames:
+        if event != "call" or frame.f_code is not code or room[0] <= 0 or frame is frames.get(id(frame)):
             return
         if code.co_flags & 0x20:
-            frames.add(id(frame))  # a generator is entered again and again
+            frames[id(frame)] = frame  # a generator is entered again and again; kept, so that no other has its id
         try:
             sample = tuple(copy.deepcopy(frame.f_locals[n]) for n in names)
             text = prunella_inputs.canonical(sample)
