@@ -77,7 +77,7 @@ fn remember(request: &Request, candidate: &Candidate, answer: &Answer, ui: &Ui) 
     let Some(fix) = KnownFix::proven(fingerprint, failure, candidate, now_ms()) else {
         return;
     };
-    if let Err(error) = KnownFixes::new(home.model()).remember(fix) {
+    if let Err(error) = KnownFixes::new(&home.model()).remember(fix) {
         ui.warn(&format!("the fix could not be kept for another time: {error}"));
     }
 }

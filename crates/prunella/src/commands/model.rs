@@ -120,7 +120,9 @@ fn show(site: &Site, ui: &Ui) -> Result<Exit, Problem> {
         ));
     };
     let (patterns, vetoed) = shelved(site)?;
-    let known = KnownFixes::new(site.home.model()).all().map_err(unreadable)?;
+    let known = KnownFixes::new(&site.home.model())
+        .all()
+        .map_err(|error| unreadable(&error))?;
     let (lines, tokens) = saved.corpus.extent();
     let words: BTreeSet<u64> = saved
         .corpus
@@ -200,12 +202,12 @@ pub(super) fn rows(patterns: &Patterns, vetoed: &BTreeSet<String>, count: usize)
 fn shelved(site: &Site) -> Result<(Patterns, BTreeSet<String>), Problem> {
     let shelf = Shelf::new(site.home.model());
     Ok((
-        shelf.patterns().map_err(unreadable)?,
-        shelf.vetoed().map_err(unreadable)?,
+        shelf.patterns().map_err(|error| unreadable(&error))?,
+        shelf.vetoed().map_err(|error| unreadable(&error))?,
     ))
 }
 
-fn unreadable(error: std::io::Error) -> Problem {
+fn unreadable(error: &std::io::Error) -> Problem {
     Problem::new(
         Fault::Machine,
         format!("the model's directory cannot be read or written: {error}"),
@@ -319,9 +321,9 @@ fn patterns(site: &Site, options: &PatternsOf, ui: &Ui) -> Result<Exit, Problem>
                 ));
             }
         };
-        shelf.veto(known, wanted).map_err(unreadable)?;
+        shelf.veto(known, wanted).map_err(|error| unreadable(&error))?;
     }
-    let vetoed = shelf.vetoed().map_err(unreadable)?;
+    let vetoed = shelf.vetoed().map_err(|error| unreadable(&error))?;
     let rows = rows(&patterns, &vetoed, options.limit);
     ui.data(&rows, || pattern_table(&rows))?;
     Ok(Exit::Done)

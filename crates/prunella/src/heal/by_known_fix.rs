@@ -30,7 +30,7 @@ impl Helper<'_> {
             return Ok(None);
         }
         let home = Home::of(self.request.repo.root(), self.request.config.as_ref());
-        let known = match KnownFixes::new(home.model()).of(&bench.target.identity.fingerprint()) {
+        let known = match KnownFixes::new(&home.model()).of(&bench.target.identity.fingerprint()) {
             Ok(known) => known,
             Err(error) => {
                 self.notes

@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use prunella_core::repair::{Candidate, Draft, DraftFile, FixSafety};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct KnownFixes {
 impl KnownFixes {
     /// In this directory of a state directory.
     #[must_use]
-    pub fn new(dir: PathBuf) -> Self {
+    pub fn new(dir: &Path) -> Self {
         Self {
             path: dir.join("known-fixes.jsonl"),
         }
@@ -90,7 +90,7 @@ impl KnownFixes {
         all.retain(|known| known.fingerprint != fix.fingerprint || known.edits != fix.edits);
         all.push(fix);
         let from = all.len().saturating_sub(MAX_FIXES);
-        let dir = self.path.parent().unwrap_or(std::path::Path::new("."));
+        let dir = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir)?;
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         for known in &all[from..] {
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn fixes_are_kept_by_their_failure() {
         let dir = tempfile::tempdir().unwrap();
-        let known = KnownFixes::new(dir.path().to_owned());
+        let known = KnownFixes::new(dir.path());
         assert!(known.of("f1").unwrap().is_empty());
         let edit = blocks(PATCH).unwrap().remove(0);
         known.remember(fix(edit.clone())).unwrap();

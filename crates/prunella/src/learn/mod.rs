@@ -175,6 +175,26 @@ mod tests {
     }
 
     #[test]
+    fn siblings_count_as_well() {
+        let (mut here, mut there) = (RepoBuilder::new(), RepoBuilder::new());
+        here.commit(&[("a.py", "x = 1\n"), ("b.py", "y = 2\n")], "Add");
+        there.commit(&[("c.py", "charge(order, customer)\n")], "Add");
+        let open = |builder: &RepoBuilder| Repo::open(builder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let bits = |siblings: &[Repo]| {
+            let learnt = learn(&open(&here), siblings, dir.path(), 1).unwrap();
+            let tokens = prunella_lang::lexers::lexer_of("d.py")
+                .unwrap()
+                .read("charge(order, customer)\n");
+            learnt.house.surprise("d.py", &tokens, true).0
+        };
+        let alone = bits(&[]);
+        assert!(bits(&[open(&there)]) < alone - 10.0);
+        // What was learnt of a sibling is kept.
+        assert!(bits(&[]) < alone - 10.0);
+    }
+
+    #[test]
     fn what_is_off_is_not_asked() {
         assert_eq!(Off::default().parts(), Some(Parts::default()));
         let off = Off {

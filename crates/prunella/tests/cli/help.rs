@@ -32,6 +32,8 @@ fn each_command() {
         "resume",
         "heal",
         "diagnose",
+        "learn",
+        "model",
         "demo",
     ];
     let all: Vec<String> = verbs

@@ -103,8 +103,7 @@ pub fn export(repo: &Repo, head: &CommitId, dir: &Path) -> Result<Exported, NotE
     exported.train = pairs.len() - exported.test;
     let (train, test) = pairs.split_at(exported.train);
     for (split, pairs) in [("train", train), ("test", test)] {
-        let forms: [(&str, fn(&Pair) -> Value); 3] = [("chat", chat), ("completion", completion), ("pairs", plain)];
-        for (form, row) in forms {
+        for (form, row) in FORMS {
             let name = format!("{split}.{form}.jsonl");
             write(&dir.join(&name), pairs, row).map_err(failed)?;
             exported.files.push(name);
@@ -116,7 +115,7 @@ pub fn export(repo: &Repo, head: &CommitId, dir: &Path) -> Result<Exported, NotE
     Ok(exported)
 }
 
-fn write(path: &Path, pairs: &[Pair], row: fn(&Pair) -> Value) -> io::Result<()> {
+fn write(path: &Path, pairs: &[Pair], row: Row) -> io::Result<()> {
     let mut file = BufWriter::new(fs::File::create_new(path)?);
     for pair in pairs {
         serde_json::to_writer(&mut file, &row(pair))?;
@@ -124,6 +123,12 @@ fn write(path: &Path, pairs: &[Pair], row: fn(&Pair) -> Value) -> io::Result<()>
     }
     file.flush()
 }
+
+/// How a pair is written in one form.
+type Row = fn(&Pair) -> Value;
+
+/// All forms, by the word in the file's name.
+const FORMS: [(&str, Row); 3] = [("chat", chat), ("completion", completion), ("pairs", plain)];
 
 const SYSTEM: &str = "You repair code of this repository. Answer with search/replace blocks only.";
 
