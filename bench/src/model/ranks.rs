@@ -27,9 +27,9 @@ pub(super) struct Fault {
 
 impl Fault {
     /// The fault that lies between two versions of a file; `None` where it is not in one function.
-    pub(super) fn new(path: &str, faulty: String, right: String) -> Option<Self> {
-        let (_, old) = tree(path, &faulty)?;
-        let (_, new) = tree(path, &right)?;
+    pub(super) fn new(path: &str, faulty: &str, right: &str) -> Option<Self> {
+        let (_, old) = tree(path, faulty)?;
+        let (_, new) = tree(path, right)?;
         let units = |tree: &Tree| -> Vec<NodeId> {
             let all = tree.functions();
             all.into_iter().filter(|id| tree.unit(*id) == Some(*id)).collect()
@@ -111,7 +111,7 @@ pub(super) fn seeded(path: &str, text: &str) -> Option<Fault> {
     let steps = 0..all.len().min(20);
     let tried = steps.map(|step| &all[(text.len() * 31 + step * 97) % all.len()]);
     tried
-        .filter_map(|change: &Change| Fault::new(path, change.apply(text), text.to_owned()))
+        .filter_map(|change: &Change| Fault::new(path, &change.apply(text), text))
         .next()
 }
 

@@ -123,7 +123,7 @@ fn later_fixes(repo: &Repo, old: &CommitId, head: &CommitId) -> Result<Vec<Fault
     fixes(repo, head, &mut |fix| {
         if found.len() < FAULTS && later.contains(&fix.commit) && fix.files.len() == 1 {
             let file = fix.files.into_iter().next();
-            found.extend(file.and_then(|file| Fault::new(&file.path, file.before, file.after)));
+            found.extend(file.and_then(|file| Fault::new(&file.path, &file.before, &file.after)));
         }
     })
     .map_err(unexpected)?;

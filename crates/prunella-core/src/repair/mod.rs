@@ -1,5 +1,7 @@
 //! Diagnosis → Candidate: one strategy a file. A candidate is untrusted whoever made it; only the judge decides.
 
+pub mod answer;
+pub mod ask;
 mod draft;
 mod full_revert;
 mod guard;

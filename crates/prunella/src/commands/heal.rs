@@ -15,16 +15,20 @@ use super::repository::tracked;
 use super::site::{configured, directory};
 use crate::cli::{Failing, Heal, ModelPart};
 use crate::clock::now_ms;
-use crate::config::{Config, whole_environment};
+use crate::config::{Config, passed_variable, whole_environment};
+use crate::egress::Hosts;
 use crate::git::{Edit, NewCommit, Repo, Signature};
+use crate::heal::by_llm::Asking;
 use crate::heal::{Answer, Outcome, Request, run};
 use crate::home::Home;
 use crate::learn::{KnownFix, KnownFixes, Off};
+use crate::llm::Key;
 use crate::ui::{Exit, Fault, Problem, Ui};
 
 pub(super) fn heal(dir: Option<&Path>, options: &Heal, ui: &Ui) -> Result<Exit, Problem> {
     check_strategy(options.strategy.as_deref())?;
     let mut request = request(dir, &options.failing, options.strategy.clone(), true)?;
+    request.llm = asking(options)?;
     request.off = off(&options.off);
     if let Some(name) = &options.branch
         && request.repo.resolve(&format!("refs/heads/{name}")).is_ok()
@@ -97,7 +101,12 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
-        .chain([crate::heal::by_known_fix::NAME, crate::heal::by_search::NAME])
+        .chain([
+            crate::heal::partial::NAME,
+            crate::heal::by_known_fix::NAME,
+            crate::heal::by_search::NAME,
+            crate::heal::by_llm::NAME,
+        ])
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(
@@ -107,6 +116,11 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// A failing command to which somebody else has the patch.
+pub(super) fn request_of(dir: Option<&Path>, failing: &Failing) -> Result<Request, Problem> {
+    request(dir, failing, None, false)
 }
 
 fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mends: bool) -> Result<Request, Problem> {
@@ -125,9 +139,46 @@ fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mend
         mends,
         off: Off::default(),
         suite,
+        llm: None,
         cancel: CancelToken::new(),
         repo,
     })
+}
+
+/// The model that the command line names. It is asked late: what is wrong with it is said now.
+fn asking(options: &Heal) -> Result<Option<Asking>, Problem> {
+    let Some(choice) = options.llm.llm.clone() else {
+        if options.strategy.as_deref() == Some(crate::heal::by_llm::NAME) {
+            return Err(Problem::new(
+                Fault::Usage,
+                "the strategy `llm` needs a model",
+                "Name one with --llm, for example --llm ollama:qwen2.5-coder.",
+            ));
+        }
+        return Ok(None);
+    };
+    let variable = options.llm.llm_key.as_deref().or(choice.provider.key_variable());
+    let key = variable.and_then(passed_variable);
+    if key.is_none() && options.llm.llm_key.is_some() {
+        return Err(Problem::new(
+            Fault::Usage,
+            format!("the variable {} is not set", variable.unwrap_or_default()),
+            "Set it to the model's key, or leave --llm-key away.",
+        ));
+    }
+    let asking = Asking {
+        choice,
+        key: key.map(Key::new),
+        hosts: Hosts::new(options.llm.egress_to.iter().cloned()),
+        log: super::egress::log()?,
+        cassette: options.llm.cassette.clone(),
+        paths: options.llm.llm_path.clone(),
+        prints: options.llm.show_prompt,
+    };
+    if let Err(why) = asking.model() {
+        return Err(Problem::new(Fault::Usage, why, "Nothing was sent."));
+    }
+    Ok(Some(asking))
 }
 
 /// The repository's own test command: the owner's word, then the runner that the failing command uses, then a guess.

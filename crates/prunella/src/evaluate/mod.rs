@@ -7,11 +7,11 @@
 //! *Source*: PraPR's evaluation without restart (ISSTA 2019); clustering by behaviour as in AlphaCode and PATCH-SIM.
 //! *Fix safety*: what the driver says is untrusted: it orders candidates, and the judge runs everything anew.
 
-mod baseline;
+pub(crate) mod baseline;
 mod pool;
-mod search;
-mod session;
-mod wire;
+pub(crate) mod search;
+pub(crate) mod session;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::time::Duration;
