@@ -3,16 +3,17 @@
 //! The faulty lines are known; nothing is run. So the figures say what the order is worth before any test: how many
 //! candidates stand before the one that people chose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use prunella::evaluate::Naturalness;
-use prunella::learn::{House, tree};
+use prunella::learn::{House, Parts, tree};
+use prunella_core::repair::patterns::Patterns;
 use prunella_core::repair::synth::{Change, Evidence, NodeId, Spectrum, Tree, Weights, changes, rank};
+use prunella_lang::lexers::lexer_of;
 
 use crate::report::median;
 
 /// Functions of more bytes are left out: they have too many changes.
-const MAX_UNIT: usize = 6000;
+const MAX_UNIT: usize = 3000;
 
 /// A faulty file, and the function as it should be.
 pub(super) struct Fault {
@@ -114,21 +115,53 @@ pub(super) fn seeded(path: &str, text: &str) -> Option<Fault> {
         .next()
 }
 
-/// The places of the right changes.
+/// Parts of the model that order the candidates; the last is none of them.
+pub(super) const VARIANTS: [(&str, Option<Parts>); 4] = [
+    (
+        "with_model",
+        Some(Parts {
+            ngrams: true,
+            names: true,
+        }),
+    ),
+    (
+        "with_ngrams",
+        Some(Parts {
+            ngrams: true,
+            names: false,
+        }),
+    ),
+    (
+        "with_names",
+        Some(Parts {
+            ngrams: false,
+            names: true,
+        }),
+    ),
+    ("without_model", None),
+];
+pub(super) const WITH: usize = 0;
+pub(super) const WITHOUT: usize = VARIANTS.len() - 1;
+
+/// The places of the right changes, for each of [`VARIANTS`].
 #[derive(Default)]
 pub(super) struct Ranks {
-    with: Vec<usize>,
-    without: Vec<usize>,
+    places: [Vec<usize>; VARIANTS.len()],
     /// Faults whose right change no operator proposes.
     out_of_reach: usize,
+    /// Faults whose right change a mined pattern proposes.
+    by_pattern: usize,
 }
 
 impl Ranks {
-    pub(super) fn add(&mut self, house: &House, fault: &Fault) {
+    pub(super) fn add(&mut self, house: &House, patterns: &Patterns, fault: &Fault) {
         let all = changes(&fault.tree, fault.unit, &BTreeMap::new(), &[]);
         let range = part(&fault.tree, fault.unit).0;
         let is_right =
             |change: &Change| squeezed(&change.apply_within(&fault.tree.source, range.clone())) == fault.wanted;
+        let language = lexer_of(&fault.path).map_or("", |lexer| lexer.name);
+        let mined = patterns.propose(language, &fault.tree, fault.unit, &BTreeSet::new());
+        self.by_pattern += usize::from(mined.iter().any(is_right));
         if !all.iter().any(is_right) {
             self.out_of_reach += 1;
             return;
@@ -136,53 +169,65 @@ impl Ranks {
         let mut spectrum = Spectrum::default();
         let lines = fault.lines.iter().copied().collect();
         spectrum.add(&[(fault.path.clone(), lines)].into(), false);
-        let surprise = house.of_file(&fault.path, &fault.tree.source);
-        for with in [true, false] {
+        for (places, (_, parts)) in self.places.iter_mut().zip(VARIANTS) {
             let mut ranked = all.clone();
+            let surprise = parts.map(|parts| house.scorer(&fault.path, &fault.tree.source, parts));
             let evidence = Evidence {
                 spectrum: &spectrum,
                 file: &fault.path,
-                surprise: with.then_some(&*surprise),
+                surprise: surprise.as_deref(),
                 weights: Weights::default(),
             };
             rank(&fault.tree, &mut ranked, &evidence);
-            let place = ranked.iter().position(is_right).unwrap_or(ranked.len());
-            if with { &mut self.with } else { &mut self.without }.push(place);
+            places.push(ranked.iter().position(is_right).unwrap_or(ranked.len()));
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        self.with.extend(other.with);
-        self.without.extend(other.without);
+        for (places, others) in self.places.iter_mut().zip(other.places) {
+            places.extend(others);
+        }
         self.out_of_reach += other.out_of_reach;
+        self.by_pattern += other.by_pattern;
     }
 
     /// Faults with a right change among the candidates.
     pub(super) fn cases(&self) -> usize {
-        self.with.len()
+        self.places[WITH].len()
+    }
+
+    /// All faults.
+    pub(super) fn all(&self) -> usize {
+        self.cases() + self.out_of_reach
+    }
+
+    /// The share of all faults whose right change a mined pattern proposes.
+    #[allow(clippy::cast_precision_loss, reason = "some dozen cases")]
+    pub(super) fn pattern_share(&self) -> f64 {
+        self.by_pattern as f64 / self.all().max(1) as f64
     }
 
     /// The share of the right changes that stand among the first `top`.
     #[allow(clippy::cast_precision_loss, reason = "some dozen cases")]
-    pub(super) fn share(&self, with: bool, top: usize) -> f64 {
-        let places = if with { &self.with } else { &self.without };
+    pub(super) fn share(&self, variant: usize, top: usize) -> f64 {
+        let places = &self.places[variant];
         places.iter().filter(|place| **place < top).count() as f64 / places.len().max(1) as f64
     }
 
     /// The median place, from 1.
     #[allow(clippy::cast_precision_loss, reason = "some thousand")]
-    pub(super) fn median(&self, with: bool) -> f64 {
-        let places = if with { &self.with } else { &self.without };
+    pub(super) fn median(&self, variant: usize) -> f64 {
+        let places = &self.places[variant];
         median(&places.iter().map(|place| *place as f64 + 1.0).collect::<Vec<_>>())
     }
 
     pub(super) fn line(&self) -> String {
         format!(
-            "{} of {} fixes in reach, median place {:.0} with and {:.0} without",
+            "{} of {} faults in reach, median place {:.0} with and {:.0} without",
             self.cases(),
-            self.cases() + self.out_of_reach,
-            self.median(true),
-            self.median(false)
+            self.all(),
+            self.median(WITH),
+            self.median(WITHOUT)
         )
     }
 }

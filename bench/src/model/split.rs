@@ -1,12 +1,12 @@
 //! What is learnt and what is kept back.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use prunella::git::{Base, CommitInfo, ContentLimits, Repo, Status};
-use prunella::learn::{collect, fixes};
+use prunella::learn::{Corpus, collect, fixes, mined, threads};
 use prunella_core::id::CommitId;
+use prunella_core::repair::patterns::Patterns;
 use prunella_lang::lexers::lexer_of;
 use prunella_lang::paths::is_generated_or_lock;
 
@@ -17,38 +17,41 @@ use crate::report::{BenchError, say};
 /// The share of the first-parent history that is learnt, in percent.
 const LEARNT: usize = 85;
 /// Fixes and seeded faults of one case.
-const FAULTS: usize = 60;
+const FAULTS: usize = 40;
 /// The longest file that is kept back, in bytes: longer ones are data.
 const MAX_FILE: usize = 1 << 20;
 
-/// A tree to learn and files to read.
+/// What is learnt, and files to read.
 pub(super) struct Case {
     pub(super) name: String,
-    pub(super) tree: Tree,
+    source: Source,
     /// Path and text.
     pub(super) held: Vec<(String, String)>,
-    held_paths: BTreeSet<PathBuf>,
     pub(super) faults: Vec<Fault>,
 }
 
-/// A tree that is there, or that was written for this run.
-pub(super) enum Tree {
-    There(PathBuf),
-    Written(tempfile::TempDir),
-}
-
-impl Tree {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::There(path) => path,
-            Self::Written(dir) => dir.path(),
-        }
-    }
+enum Source {
+    /// A commit.
+    Commit(Repo, CommitId),
+    /// A tree without the files that are kept back.
+    Tree(PathBuf, BTreeSet<PathBuf>),
 }
 
 impl Case {
-    pub(super) fn is_held(&self, path: &Path) -> bool {
-        self.held_paths.contains(path)
+    /// Reads what is learnt.
+    pub(super) fn corpus(&self) -> Result<Corpus, BenchError> {
+        match &self.source {
+            Source::Commit(repo, commit) => Corpus::of_commit(repo, commit, threads()).map_err(unexpected),
+            Source::Tree(root, held) => Ok(Corpus::of_tree(root, threads(), &|path: &Path| !held.contains(path))),
+        }
+    }
+
+    /// The patterns in the history that is learnt; none for a tree.
+    pub(super) fn patterns(&self, corpus: &Corpus) -> Result<Patterns, BenchError> {
+        match &self.source {
+            Source::Commit(repo, commit) => mined(repo, commit, corpus).map_err(unexpected),
+            Source::Tree(..) => Ok(Patterns::default()),
+        }
     }
 }
 
@@ -87,9 +90,6 @@ fn by_time(path: &Path) -> Result<Case, BenchError> {
     if old.id == head {
         return Err(unexpected("its history is too short"));
     }
-    let dir = tempfile::tempdir().map_err(BenchError::io("a temporary folder"))?;
-    let tree = dir.path().join("tree");
-    repo.export(&old.id, &tree).map_err(unexpected)?;
     let limits = ContentLimits {
         per_file: MAX_FILE,
         total: 512 << 20,
@@ -106,22 +106,10 @@ fn by_time(path: &Path) -> Result<Case, BenchError> {
     let faults = later_fixes(&repo, &old.id, &head)?;
     Ok(Case {
         name: name(path),
-        tree: Tree::Written(moved(dir, &tree)?),
+        source: Source::Commit(repo, old.id.clone()),
         held,
-        held_paths: BTreeSet::new(),
         faults,
     })
-}
-
-/// The export as the folder itself: paths are then those of the repository.
-fn moved(dir: tempfile::TempDir, tree: &Path) -> Result<tempfile::TempDir, BenchError> {
-    let io = |what: &Path| BenchError::io(what.display().to_string());
-    for entry in fs::read_dir(tree).map_err(io(tree))? {
-        let entry = entry.map_err(io(tree))?;
-        fs::rename(entry.path(), dir.path().join(entry.file_name())).map_err(io(tree))?;
-    }
-    fs::remove_dir(tree).map_err(io(tree))?;
-    Ok(dir)
 }
 
 fn later_fixes(repo: &Repo, old: &CommitId, head: &CommitId) -> Result<Vec<Fault>, BenchError> {
@@ -165,9 +153,8 @@ fn by_files(root: &Path) -> Result<Case, BenchError> {
     }
     Ok(Case {
         name: name(root),
-        tree: Tree::There(root.to_owned()),
+        source: Source::Tree(root.to_owned(), held_paths),
         held,
-        held_paths,
         faults,
     })
 }

@@ -233,22 +233,20 @@ fn tuned(files: &[&Entry], organisation: Option<&Counts>, threads: usize) -> (Co
     let mut counts = counted(&rest, threads);
     let mut mixture = Mixture::default();
     let vocabulary = vocabulary(&counts, organisation);
-    let folders: Vec<Option<Counts>> = kept
-        .iter()
-        .map(|file| {
-            let beside = rest
-                .iter()
-                .filter(|other| folder_of(&other.path) == folder_of(&file.path));
-            folder_counts(beside.copied())
-        })
-        .collect();
+    let mut folders: BTreeMap<&str, Option<Counts>> = BTreeMap::new();
+    for file in &kept {
+        let folder = folder_of(&file.path);
+        let beside = rest.iter().filter(|other| folder_of(&other.path) == folder);
+        folders.entry(folder).or_insert_with(|| folder_counts(beside.copied()));
+    }
     for _ in 0..READINGS {
         mixture.fade();
         let mut left = TUNED_TOKENS;
-        for (file, folder) in kept.iter().zip(&folders) {
+        for file in &kept {
+            let folder = folders.get(folder_of(&file.path)).and_then(Option::as_ref);
             let mut levels: Vec<Level<'_>> = level(organisation, Place::Organisation).into_iter().collect();
             levels.extend(level(Some(&counts), Place::Project));
-            levels.extend(level(folder.as_ref(), Place::Folder));
+            levels.extend(level(folder, Place::Folder));
             let part = &file.tokens[..file.tokens.len().min(left)];
             Cached::new(levels, vocabulary).tune(&mut mixture, part);
             left -= part.len();

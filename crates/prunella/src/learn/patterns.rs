@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use imara_diff::{Algorithm, Diff, InternedInput};
 use prunella_core::id::CommitId;
 use prunella_core::repair::patterns::{Edit, Limits, Pattern, Patterns, edits, mine};
 use prunella_core::repair::synth::Tree;
@@ -17,6 +18,10 @@ use crate::git::{GitError, Repo};
 
 /// Files in which it is counted how often a pattern's tree stands unchanged.
 const COUNTED_FILES: usize = 150;
+/// Bytes of all versions that are parsed for mining: about ten seconds of a core. The newest fixes come first.
+const MAX_MINED: usize = 48 << 20;
+/// Lines that a small edit of one file adds and removes, at most.
+const MAX_CHANGED: u32 = 60;
 /// Bytes of one file that is parsed, beyond which it is a table.
 const MAX_PARSED: usize = 200_000;
 /// The longest file of patterns or vetoes that is read, in bytes.
@@ -30,10 +35,15 @@ const MAX_VETOES: usize = 10_000;
 /// If git fails.
 pub fn mined(repo: &Repo, head: &CommitId, corpus: &Corpus) -> Result<Patterns, GitError> {
     let mut by_language: BTreeMap<&'static str, Vec<(String, Edit)>> = BTreeMap::new();
-    let mut read = 0_u32;
+    let (mut read, mut left) = (0_u32, MAX_MINED);
     fixes(repo, head, &mut |fix| {
+        let size: usize = fix.files.iter().map(|file| file.before.len() + file.after.len()).sum();
+        if size > left {
+            return;
+        }
         read += 1;
-        for file in &fix.files {
+        for file in fix.files.iter().filter(|file| is_small(&file.before, &file.after)) {
+            left -= file.before.len() + file.after.len();
             let Some((language, old)) = tree(&file.path, &file.before) else {
                 continue;
             };
@@ -56,6 +66,13 @@ pub fn mined(repo: &Repo, head: &CommitId, corpus: &Corpus) -> Result<Patterns, 
         worth(b).total_cmp(&worth(a)).then_with(|| a.id.cmp(&b.id))
     });
     Ok(Patterns { all, read, edits })
+}
+
+/// Whether two versions of a file differ in few lines.
+fn is_small(before: &str, after: &str) -> bool {
+    let input = InternedInput::new(before, after);
+    let diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.count_additions() + diff.count_removals() <= MAX_CHANGED
 }
 
 /// The language's name and the tree of a file, if there is a grammar and the text is valid.

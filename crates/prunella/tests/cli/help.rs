@@ -33,6 +33,8 @@ fn each_command() {
         "heal",
         "egress",
         "diagnose",
+        "learn",
+        "model",
         "demo",
     ];
     let all: Vec<String> = verbs
