@@ -137,7 +137,7 @@ async fn a_certificate_that_cannot_be_used_is_named_and_its_key_is_not_shown() {
         let before = std::fs::read(dir.path().join(file)).unwrap();
         std::fs::write(dir.path().join(file), text).unwrap();
         let started = Intake::start(&dir.path().join("intake"), service(), &settings, dir.path()).await;
-        let error = started.err().expect("it cannot start").to_string();
+        let error = started.expect_err("it cannot start").to_string();
         assert!(error.contains(named) && error.contains(file), "{error}");
         assert!(!error.contains(secret), "{error}");
         std::fs::write(dir.path().join(file), before).unwrap();
