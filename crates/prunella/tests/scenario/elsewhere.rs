@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
@@ -54,8 +53,7 @@ fn intake(world: &World) -> SocketAddr {
 }
 
 fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    u64::try_from(since.as_millis()).unwrap()
+    u64::try_from(prunella::clock::now_ms()).unwrap()
 }
 
 fn span(of: (u64, u64, u64), name: &str, kind: SpanKind, at_ms: u64, fails: bool) -> Span {
