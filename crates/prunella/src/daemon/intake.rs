@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use prunella_core::detect::{Anomaly, AnomalyKind, Severity, SuppressReason};
 use prunella_core::id::{ReleaseId, ServiceName};
+use prunella_core::release::Release;
 use prunella_core::signal::otlp::Known;
 
 use super::{Daemon, MAX_UNRECORDED};
@@ -84,6 +85,18 @@ impl Daemon {
             if let Some(active) = service.active() {
                 anomaly.release = active.id.clone();
             }
+        }
+        // Telemetry names a release by its commit until the intake has heard of it.
+        let named = |r: &&Release| r.commit.as_str() == anomaly.release.as_str();
+        if ours
+            && let Some(release) = service
+                .order
+                .iter()
+                .rev()
+                .filter_map(|id| service.releases.get(id))
+                .find(named)
+        {
+            anomaly.release = release.id.clone();
         }
         let ours = ours && service.releases.contains_key(&anomaly.release);
         let queue = if ours {

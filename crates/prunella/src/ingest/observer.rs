@@ -31,6 +31,8 @@ const OTHER_WORK: usize = 8_192;
 const REQUESTS: u64 = 4_096;
 /// How often the analyzers are told the time.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the backlog waits for what the daemon knows of the releases.
+const HEARING: Duration = Duration::from_secs(2);
 /// Saving may take this part of the time: when it takes longer, it is done less often.
 const SAVING_SHARE: u32 = 20;
 
@@ -277,12 +279,18 @@ struct Watch {
 
 impl Watch {
     fn run(&mut self, backlog: Backlog, received: &Receiver<Work>) {
+        let mut backlog = backlog.into_iter().peekable();
+        let early = match backlog.peek() {
+            Some(_) => self.hear_of_releases(received),
+            None => Vec::new(),
+        };
         for record in backlog {
             add(&self.observer.stats.replayed, 1);
             // The time that counts is the one at which it was received.
             self.sky.tick(record.received_ms, &mut self.found);
             self.request(&record);
         }
+        early.into_iter().for_each(|work| self.take(work));
         loop {
             match received.recv_timeout(TICK.saturating_sub(self.ticked.elapsed())) {
                 Ok(work) => self.take(work),
@@ -294,6 +302,20 @@ impl Watch {
             }
             self.tell();
         }
+    }
+
+    /// Waits until the daemon has said which releases there are: what the backlog says is of these. Returns what else came.
+    fn hear_of_releases(&mut self, received: &Receiver<Work>) -> Vec<Work> {
+        let (begun, mut early) = (Instant::now(), Vec::new());
+        while let Ok(work) = received.recv_timeout(HEARING.saturating_sub(begun.elapsed())) {
+            let said = matches!(work, Work::Know(..));
+            if said {
+                self.take(work);
+                break;
+            }
+            early.push(work);
+        }
+        early
     }
 
     fn take(&mut self, work: Work) {
