@@ -147,7 +147,7 @@ fn figures(came: &[Came]) -> Vec<(String, f64)> {
     let (controls, cases): (Vec<&Counts>, Vec<&Counts>) = counts.into_iter().partition(|counts| counts.is_control);
     let sum = |of: &[&Counts], name: &str| -> f64 {
         let all = of.iter().flat_map(|counts| &counts.shares);
-        all.filter(|(own, _)| *own == name).map(|(_, value)| value).sum()
+        all.filter(|(own, _)| *own == name).map(|(_, value)| value).sum::<f64>() + 0.0
     };
     let share = |n: f64, of: f64| if of > 0.0 { n / of } else { 0.0 };
     #[allow(clippy::cast_precision_loss, reason = "a handful of cases")]
@@ -210,7 +210,7 @@ fn one(root: &Path, program: &Path, case: &Case) -> Result<Came, BenchError> {
     let answer = heal(program, case, &built, &command)?;
     let seconds = began.elapsed().as_secs_f64();
     let bisected = build::baselines::bisect(&built, &command);
-    let came = counted(case, &built, &answer, bisected, seconds);
+    let came = counted(case, &built, &answer, bisected.as_ref(), seconds);
     let is_right = came.row["named"].as_str() == built.guilty.as_deref() && built.guilty.is_some();
     say(&format!(
         "{} {:<14} {:<60} {:<14} {} {seconds:.0} s",
@@ -223,7 +223,7 @@ fn one(root: &Path, program: &Path, case: &Case) -> Result<Came, BenchError> {
     Ok(came)
 }
 
-fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<String>, seconds: f64) -> Came {
+fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<&String>, seconds: f64) -> Came {
     let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
     let is = |yes: bool| f64::from(u8::from(yes));
     let named = text("guilty_commit");
@@ -267,7 +267,7 @@ fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<String>,
         ("healed", is(text("outcome") == "healed")),
         ("recency_top1", is(built.newest.as_ref() == Some(guilty))),
         ("blame_top1", is(built.blamed.as_ref() == Some(guilty))),
-        ("bisect", is(bisected.as_ref() == Some(guilty))),
+        ("bisect", is(bisected == Some(guilty))),
     ];
     row["top"] = json!(ranked.iter().position(|commit| commit == guilty).map(|at| at + 1));
     Came {

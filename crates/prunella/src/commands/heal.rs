@@ -67,7 +67,11 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
-        .chain([crate::heal::partial::NAME, crate::heal::by_search::NAME])
+        .chain([
+            crate::heal::echo::NAME,
+            crate::heal::partial::NAME,
+            crate::heal::by_search::NAME,
+        ])
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(
