@@ -73,11 +73,8 @@ pub(super) fn doubt(
     let near = Looks::of(guilty.iter().map(|(_, line)| line.as_str()));
     let all = added(diff, None);
     let wide = Looks::of(all.iter().map(|(_, line)| line.as_str()));
-    if let Some(module) = began_to_use(bench, culprit, diff, &guilty)? {
-        return Ok(Some(Doubt::Open(format!(
-            "began to use the module {module}, which is installed outside of the repository: whether the commit or the \
-             installed version is at fault cannot be told by running commits"
-        ))));
+    if let Some(why) = began_to_use(bench, culprit, diff, &guilty)? {
+        return Ok(Some(Doubt::Open(why)));
     }
     if let Some(file) = missing_file(bench, culprit)? {
         return Ok(Some(Doubt::Open(format!(
@@ -237,8 +234,16 @@ fn began_to_use(
                 continue;
             }
             let used = bench.shop.shadow.mentions(&culprit.parent, &module);
-            if !used.map_err(|e| e.to_string())? || is_missing {
-                return Ok(Some(module));
+            if is_missing {
+                return Ok(Some(format!(
+                    "needs something of the module {module} that is not installed here"
+                )));
+            }
+            if !used.map_err(|e| e.to_string())? {
+                return Ok(Some(format!(
+                    "began to use the module {module}, which is installed outside of the repository: whether the commit \
+                     or the installed version is at fault cannot be told by running commits"
+                )));
             }
         }
     }

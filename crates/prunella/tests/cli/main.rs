@@ -10,6 +10,7 @@ mod heal;
 mod help;
 mod history;
 mod init;
+mod mending;
 mod pages;
 mod templates;
 mod world;
