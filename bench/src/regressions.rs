@@ -210,7 +210,7 @@ fn one(root: &Path, program: &Path, case: &Case) -> Result<Came, BenchError> {
     let answer = heal(program, case, &built, &command)?;
     let seconds = began.elapsed().as_secs_f64();
     let bisected = build::baselines::bisect(&built, &command);
-    let came = counted(case, &built, &answer, bisected.as_ref(), seconds);
+    let came = counted(case, &built, &answer, bisected.as_deref(), seconds);
     let is_right = came.row["named"].as_str() == built.guilty.as_deref() && built.guilty.is_some();
     say(&format!(
         "{} {:<14} {:<60} {:<14} {} {seconds:.0} s",
@@ -223,7 +223,7 @@ fn one(root: &Path, program: &Path, case: &Case) -> Result<Came, BenchError> {
     Ok(came)
 }
 
-fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<&String>, seconds: f64) -> Came {
+fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<&str>, seconds: f64) -> Came {
     let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
     let is = |yes: bool| f64::from(u8::from(yes));
     let named = text("guilty_commit");
@@ -267,7 +267,7 @@ fn counted(case: &Case, built: &Built, answer: &Value, bisected: Option<&String>
         ("healed", is(text("outcome") == "healed")),
         ("recency_top1", is(built.newest.as_ref() == Some(guilty))),
         ("blame_top1", is(built.blamed.as_ref() == Some(guilty))),
-        ("bisect", is(bisected == Some(guilty))),
+        ("bisect", is(bisected == Some(guilty.as_str()))),
     ];
     row["top"] = json!(ranked.iter().position(|commit| commit == guilty).map(|at| at + 1));
     Came {

@@ -137,6 +137,7 @@ impl Case {
             budget,
             cores,
             model,
+            beside: None,
         };
         let mut outcome = Outcome {
             judged: Vec::new(),

@@ -13,20 +13,20 @@ use super::session::Session;
 use super::wire::{TestRow, rows};
 
 /// The state before.
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     /// All tests by their index.
-    pub(super) tests: BTreeMap<usize, TestRow>,
+    pub(crate) tests: BTreeMap<usize, TestRow>,
     /// The failing ones, the quickest first.
-    pub(super) failing: Vec<usize>,
+    pub(crate) failing: Vec<usize>,
     /// The executed lines.
-    pub(super) spectrum: Spectrum,
+    pub(crate) spectrum: Spectrum,
     /// The exceptions that failing tests end with.
-    pub(super) exceptions: Vec<String>,
+    pub(crate) exceptions: Vec<String>,
     types: BTreeMap<String, ObservedTypes>,
 }
 
 /// Runs the command once under the driver.
-pub(super) fn run(
+pub(crate) fn run(
     session: &mut Session<'_>,
     until: f64,
     wall: Duration,
@@ -59,7 +59,7 @@ fn run_as(
         job.limit = 20.0;
         job.passing_traced = 0;
     }
-    let ran = session.run(job, &[], wall, cancel)?;
+    let ran = session.run::<()>(job, &[], wall, cancel)?;
     let tests: Vec<TestRow> = rows(ran.out.path(), "tests.jsonl");
     tracing::debug!(mode, tests = tests.len(), exit = ?ran.report.exit, errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "baseline");
     Ok(tests)
@@ -116,13 +116,13 @@ impl Baseline {
     }
 
     /// The types that were seen in a file.
-    pub(super) fn types(&self, file: &str) -> ObservedTypes {
+    pub(crate) fn types(&self, file: &str) -> ObservedTypes {
         self.types.get(file).cloned().unwrap_or_default()
     }
 
     /// The tests that a change of these lines has to pass, in the suite's order: the failing ones and those that run a
     /// line of them. The order matters: some tests pass only after others, or only before them.
-    pub(super) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
+    pub(crate) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
         let reaches = |row: &TestRow| {
             row.lines
                 .get(file)
@@ -136,7 +136,7 @@ impl Baseline {
     }
 
     /// The longest time that a passing test took, in seconds.
-    pub(super) fn longest(&self) -> f64 {
+    pub(crate) fn longest(&self) -> f64 {
         self.tests
             .values()
             .filter(|row| row.passed)
@@ -146,7 +146,7 @@ impl Baseline {
 }
 
 /// Whether a file may be repaired: not what is protected, nor what lies beside tests in a folder named after them.
-pub(super) fn is_ours(file: &str) -> bool {
+pub(crate) fn is_ours(file: &str) -> bool {
     const WORDS: &[&str] = &[
         "test",
         "tests",

@@ -9,7 +9,9 @@ use prunella_core::diagnose::merge3::{HeadFiles, revert_onto};
 use prunella_core::diagnose::paths::path_kind;
 use prunella_core::id::CommitId;
 use prunella_core::repair::{Candidate, guard};
-use prunella_core::verify::{Decision, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, judge};
+use prunella_core::verify::{
+    Decision, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, is_worth_another_trial, judge,
+};
 
 use super::carry::{Carrier, Way};
 use super::oracle::{Observation, Strictness, Target};
@@ -21,8 +23,6 @@ use crate::git::Edit;
 use crate::steps::fewest::{Ground, Searched, as_outcome, search};
 use crate::steps::names::left_over_by;
 
-/// Runs of the command with a candidate.
-const AFTER: usize = 3;
 /// Experiments that one shrinking may make.
 const SHRINK: u32 = 150;
 
@@ -167,34 +167,54 @@ impl Bench<'_> {
     /// # Errors
     /// If git fails.
     pub(super) fn try_candidate(&mut self, candidate: Candidate) -> Result<Tried, String> {
-        let began = Instant::now();
         let commit = self.shop.write(self.head, &edits(&candidate))?;
-        let tree = self.shop.shadow.tree_of(&commit).map_err(|e| e.to_string())?;
+        let touched: Vec<String> = candidate.files.iter().map(|f| f.path.clone()).collect();
+        let (report, remaining) = self.measure(&candidate.id, &commit, touched)?;
+        let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;
+        let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
+        Ok(Tried {
+            candidate,
+            verdict,
+            patch,
+            remaining,
+        })
+    }
+
+    /// What the judge wants to know of a commit on top of the newest state, and the tests that still fail with it.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub(super) fn measure(
+        &mut self,
+        id: &str,
+        commit: &CommitId,
+        touched: Vec<String>,
+    ) -> Result<(RunReport, Vec<String>), String> {
+        let began = Instant::now();
+        let tree = self.shop.shadow.tree_of(commit).map_err(|e| e.to_string())?;
         let (target, telling) = (self.target, self.telling);
         let before = self.shop.trials(self.head, telling, target, Strictness::SameTest, 2);
         let (mut after, mut remaining) = (Vec::new(), Vec::new());
-        for _ in 0..AFTER {
-            let trial = match self.shop.run(&commit, telling) {
+        while is_worth_another_trial(&after) {
+            let trial = match self.shop.run(commit, telling) {
                 Err(why) => Trial::NotRun { why },
                 Ok(seen) => {
                     remaining = seen.failing();
                     read_after(target, &seen)
                 }
             };
-            let is_over = trial != Trial::Passed;
             after.push(trial);
-            if is_over {
-                break;
-            }
         }
         // A candidate that is refuted already is not worth the suite's time.
+        let refuted = after
+            .iter()
+            .any(|t| !matches!(t, Trial::Passed | Trial::OtherFailure { .. }));
         let suite = match self.suite.as_mut() {
-            Some(suite) if after.iter().all(|t| *t == Trial::Passed) => suite.compare(self.shop, &commit),
+            Some(suite) if !refuted && after.contains(&Trial::Passed) => suite.compare(self.shop, commit),
             _ => None,
         };
-        let touched: Vec<String> = candidate.files.iter().map(|f| f.path.clone()).collect();
         let report = RunReport {
-            candidate: candidate.id.clone(),
+            candidate: id.to_owned(),
             base: self.head.clone(),
             tree: tree.as_str().to_owned(),
             protected: touched
@@ -209,16 +229,10 @@ impl Bench<'_> {
             after,
             suite,
             replay: None,
+            refutation: None,
             wall_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;
-        let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
-        Ok(Tried {
-            candidate,
-            verdict,
-            patch,
-            remaining,
-        })
+        Ok((report, remaining))
     }
 }
 

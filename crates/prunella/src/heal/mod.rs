@@ -5,6 +5,8 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_known_fix;
+pub mod by_llm;
 pub mod by_search;
 mod carry;
 mod cause;
@@ -12,6 +14,7 @@ mod controls;
 mod covered;
 mod doubt;
 pub mod echo;
+pub mod given;
 mod looks;
 mod mend;
 mod oracle;
@@ -37,6 +40,7 @@ use prunella_sandbox::CancelToken;
 
 use crate::config::Config;
 use crate::git::Repo;
+use crate::learn::Off;
 use budget::{Account, Budget};
 use carry::Carrier;
 use controls::outside;
@@ -74,8 +78,12 @@ pub struct Request {
     pub strategy: Option<String>,
     /// Whether to look for a patch at all.
     pub mends: bool,
+    /// What of the house's model is not used.
+    pub off: Off,
     /// The repository's own test command, as it was detected, with where it was found.
     pub suite: Option<(Vec<String>, String)>,
+    /// The language model that may be asked, if the owner chose one.
+    pub llm: Option<by_llm::Asking>,
     /// Ends everything.
     pub cancel: CancelToken,
 }
@@ -87,6 +95,8 @@ pub struct Answer {
     pub report: Report,
     /// The proven candidate.
     pub candidate: Option<Candidate>,
+    /// The failure's fingerprint, where it was reproduced.
+    pub fingerprint: Option<String>,
     /// Whether the newest state was the work tree with uncommitted changes.
     pub dirty: bool,
 }
@@ -96,43 +106,18 @@ pub struct Answer {
 /// # Errors
 /// If git, the sandbox or the scratch directory cannot be used at all; whatever else happens is an outcome.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
-    let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
-    let text = |e: crate::git::GitError| e.to_string();
-    let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
-    let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
-    let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
-    let commit = request.repo.head().map_err(text)?;
-    let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
-    let mut notes: Vec<String> = place
-        .left_out
-        .iter()
-        .map(|what| format!("not shown to the command: {what}"))
-        .collect();
-    let large = snapshot.iter().flat_map(|s| &s.left_out);
-    notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
-    let account = Account::open(request.budget);
-    let wall = request.timeout.min(request.budget.time);
-    let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
-    let mut session = Session {
-        request,
-        shop,
-        head,
-        commit,
-        dirty: snapshot.is_some(),
-        notes,
-        say,
-        tried: Vec::new(),
-        suite: None,
-    };
+    let (mut session, _scratch) = Session::open(request, say)?;
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
     report.joules = session.shop.account.joules();
     report.experiments = session.shop.experiments;
+    report.tokens = session.shop.account.tokens();
     report.candidates = session.tried.len();
     report.notes.extend(session.notes);
     Ok(Answer {
         report,
         candidate,
+        fingerprint: session.fingerprint,
         dirty: session.dirty,
     })
 }
@@ -150,12 +135,50 @@ struct Session<'a> {
     tried: Vec<Tried>,
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
+    /// Of the failure that the page is about.
+    fingerprint: Option<String>,
 }
 
 /// Other failing tests that are looked at when the first one leads nowhere.
 const OTHERS: usize = 2;
 
 type Worked = (Report, Option<Candidate>);
+
+impl<'a> Session<'a> {
+    /// The newest state in a shadow, and the directory that everything is written to.
+    fn open(request: &'a Request, say: &'a dyn Fn(&str)) -> Result<(Self, Scratch), String> {
+        let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
+        let text = |e: crate::git::GitError| e.to_string();
+        let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
+        let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
+        let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
+        let commit = request.repo.head().map_err(text)?;
+        let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
+        let mut notes: Vec<String> = place
+            .left_out
+            .iter()
+            .map(|what| format!("not shown to the command: {what}"))
+            .collect();
+        let large = snapshot.iter().flat_map(|s| &s.left_out);
+        notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
+        let account = Account::open(request.budget);
+        let wall = request.timeout.min(request.budget.time);
+        let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
+        let session = Self {
+            request,
+            shop,
+            head,
+            commit,
+            dirty: snapshot.is_some(),
+            notes,
+            say,
+            tried: Vec::new(),
+            suite: None,
+            fingerprint: None,
+        };
+        Ok((session, scratch))
+    }
+}
 
 impl Session<'_> {
     fn work(&mut self) -> Result<Worked, String> {
@@ -188,6 +211,7 @@ impl Session<'_> {
     }
 
     fn page_of(&mut self, shown: &Reproduced) -> Result<Worked, String> {
+        self.fingerprint = Some(shown.target.identity.fingerprint());
         let mut worked = self.on_history(shown)?;
         worked.0.failure = Some(shown.target.identity.headline());
         worked.0.test.clone_from(&shown.target.test);
@@ -293,7 +317,7 @@ impl Session<'_> {
             End::Found(_) => Report::new(Outcome::Inconclusive, "The search ended early."),
         };
         if self.request.mends && matches!(end, End::NonePasses { .. } | End::Narrowed(_)) {
-            let patched = self.with_bench(shown, carrier, |session, bench| session.searched(bench))?;
+            let patched = self.with_bench(shown, carrier, |session, bench| session.written(bench, None))?;
             if let Some(tried) = patched {
                 return Ok(self.healed(report, tried));
             }
@@ -328,7 +352,7 @@ impl Session<'_> {
             if let Some(tried) = session.partly(bench, &culprit.commit, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
-            session.searched(bench)
+            session.written(bench, Some(&found.diff))
         })?;
         match mended {
             Some(tried) => Ok(self.healed(report, tried)),
