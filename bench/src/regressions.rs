@@ -147,7 +147,7 @@ fn figures(came: &[Came]) -> Vec<(String, f64)> {
     let (controls, cases): (Vec<&Counts>, Vec<&Counts>) = counts.into_iter().partition(|counts| counts.is_control);
     let sum = |of: &[&Counts], name: &str| -> f64 {
         let all = of.iter().flat_map(|counts| &counts.shares);
-        all.filter(|(own, _)| *own == name).map(|(_, value)| value).sum()
+        all.filter(|(own, _)| *own == name).map(|(_, value)| value).sum::<f64>() + 0.0
     };
     let share = |n: f64, of: f64| if of > 0.0 { n / of } else { 0.0 };
     #[allow(clippy::cast_precision_loss, reason = "a handful of cases")]

@@ -45,7 +45,7 @@ impl Git<'_> {
     fn with(&self, args: &[&str], env: &[(String, String)], input: &[u8]) -> Result<String, BenchError> {
         let out = exec::in_directory(Path::new("git"), args, self.dir, env, input)?;
         if out.status.success() {
-            Ok(String::from_utf8_lossy(&out.stdout).trim_end().to_owned())
+            Ok(String::from_utf8_lossy(&out.stdout).trim_end_matches('\n').to_owned())
         } else {
             let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
             Err(BenchError::Unexpected(format!("git {}: {said}", args.join(" "))))

@@ -103,7 +103,7 @@ fn inside(start: usize, old: &[u8], new: &[u8]) -> Vec<Atom> {
 }
 
 /// Runs of word characters, and every other byte alone.
-fn words(line: &[u8]) -> Vec<&[u8]> {
+pub(super) fn words(line: &[u8]) -> Vec<&[u8]> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
     let mut words = Vec::new();
     let mut rest = line;

@@ -14,6 +14,7 @@ mod engines;
 pub mod failure;
 pub mod hunks;
 pub mod hunks_atoms;
+pub mod hunks_echo;
 pub mod merge3;
 mod normalise;
 pub mod page;

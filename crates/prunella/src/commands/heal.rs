@@ -102,6 +102,7 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
         .iter()
         .map(|s| s.name())
         .chain([
+            crate::heal::echo::NAME,
             crate::heal::partial::NAME,
             crate::heal::by_known_fix::NAME,
             crate::heal::by_search::NAME,

@@ -25,14 +25,18 @@ use super::oracle::Strictness;
 use super::place::Place;
 use super::search::Culprit;
 
-/// Runs of the culprit and of its parent where something is left to chance.
+/// Runs of the culprit and of its parent where the guilty lines leave something to chance, and where other lines of the
+/// same commit do.
 const MANY: usize = 20;
+const SOME: usize = 7;
 /// What these runs may take together.
 const MANY_WALL: Duration = Duration::from_secs(20);
 /// Variables that are varied.
 const MAX_VARIABLES: usize = 4;
 /// Values that a switch usually has; the empty one stands for "not set" in most programs.
 const USUAL: &[&str] = &["", "1", "0", "true", "false"];
+/// Values that are taken from the failure's messages.
+const MAX_SAID: usize = 6;
 /// A year, and how far back the clock is set when the commits tell no other date.
 const YEAR_MS: i64 = 365 * 24 * 3600 * 1000;
 const YEARS_BACK: [i64; 3] = [1, 5, 20];
@@ -69,11 +73,8 @@ pub(super) fn doubt(
     let near = Looks::of(guilty.iter().map(|(_, line)| line.as_str()));
     let all = added(diff, None);
     let wide = Looks::of(all.iter().map(|(_, line)| line.as_str()));
-    if let Some(module) = began_to_use(bench, culprit, diff, &guilty)? {
-        return Ok(Some(Doubt::Open(format!(
-            "began to use the module {module}, which is installed outside of the repository: whether the commit or the \
-             installed version is at fault cannot be told by running commits"
-        ))));
+    if let Some(why) = began_to_use(bench, culprit, diff, &guilty)? {
+        return Ok(Some(Doubt::Open(why)));
     }
     if let Some(file) = missing_file(bench, culprit)? {
         return Ok(Some(Doubt::Open(format!(
@@ -88,14 +89,15 @@ pub(super) fn doubt(
     {
         return Ok(Some(doubt));
     }
-    if wide.chance || wide.clock {
-        return chance(bench, culprit);
+    match (near.chance || near.clock, wide.chance || wide.clock) {
+        (true, _) => chance(bench, culprit, MANY),
+        (false, true) => chance(bench, culprit, SOME),
+        (false, false) => Ok(None),
     }
-    Ok(None)
 }
 
 /// Many runs of the culprit and of its parent: one that turns out otherwise is enough.
-fn chance(bench: &mut Bench<'_>, culprit: &Culprit) -> Result<Option<Doubt>, String> {
+fn chance(bench: &mut Bench<'_>, culprit: &Culprit, most: usize) -> Result<Option<Doubt>, String> {
     let once = bench.shop.wall_of_last().max(Duration::from_millis(50));
     let fit = (MANY_WALL.as_secs_f64() / 2.0 / once.as_secs_f64()).floor();
     #[allow(
@@ -103,7 +105,7 @@ fn chance(bench: &mut Bench<'_>, culprit: &Culprit) -> Result<Option<Doubt>, Str
         clippy::cast_sign_loss,
         reason = "between 1 and MANY"
     )]
-    let runs = fit.clamp(1.0, MANY as f64) as usize;
+    let runs = fit.clamp(1.0, most as f64) as usize;
     for commit in [&culprit.commit, &culprit.parent] {
         let placed = bench.carrier.over(&bench.shop.shadow, commit, culprit.way);
         let placed = placed.map_err(|e| e.to_string())?;
@@ -125,6 +127,8 @@ fn chance(bench: &mut Bench<'_>, culprit: &Culprit) -> Result<Option<Doubt>, Str
 
 /// Variables that the culprit began to read: with another value on the newest state.
 fn variables(bench: &mut Bench<'_>, culprit: &Culprit, looks: &Looks) -> Result<Option<Doubt>, String> {
+    let messages = bench.target.exceptions.iter().map(|e| e.message.as_str());
+    let said: Vec<String> = messages.flat_map(values_in).take(MAX_SAID).collect();
     for name in looks.variables.iter().take(MAX_VARIABLES) {
         let mentioned = bench.shop.shadow.mentions(&culprit.parent, name);
         if mentioned.map_err(|e| e.to_string())? {
@@ -132,7 +136,10 @@ fn variables(bench: &mut Bench<'_>, culprit: &Culprit, looks: &Looks) -> Result<
         }
         let had = bench.shop.place.env.get(name).cloned();
         let values = looks.literals.iter().map(String::as_str).filter(|value| value != name);
-        let values: BTreeSet<&str> = values.chain(USUAL.iter().copied()).collect();
+        let values: BTreeSet<&str> = values
+            .chain(USUAL.iter().copied())
+            .chain(said.iter().map(String::as_str))
+            .collect();
         for value in values.into_iter().filter(|value| had.as_deref() != Some(*value)) {
             let mut variant = bench.quick.clone();
             variant.set.insert(name.clone(), value.to_owned());
@@ -164,6 +171,13 @@ fn variables(bench: &mut Bench<'_>, culprit: &Culprit, looks: &Looks) -> Result<
         }
     }
     Ok(None)
+}
+
+/// The short words of a failure's message: among them is often what was expected.
+fn values_in(message: &str) -> Vec<String> {
+    let words = message.split(|c: char| !(c.is_alphanumeric() || "._-".contains(c)));
+    let is_value = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.len() <= 20;
+    words.filter(is_value).map(str::to_owned).collect()
 }
 
 /// Other dates than that of the newest commit, which was asked before.
@@ -220,8 +234,16 @@ fn began_to_use(
                 continue;
             }
             let used = bench.shop.shadow.mentions(&culprit.parent, &module);
-            if !used.map_err(|e| e.to_string())? || is_missing {
-                return Ok(Some(module));
+            if is_missing {
+                return Ok(Some(format!(
+                    "needs something of the module {module} that is not installed here"
+                )));
+            }
+            if !used.map_err(|e| e.to_string())? {
+                return Ok(Some(format!(
+                    "began to use the module {module}, which is installed outside of the repository: whether the commit \
+                     or the installed version is at fault cannot be told by running commits"
+                )));
             }
         }
     }
@@ -283,9 +305,10 @@ fn missing_file(bench: &Bench<'_>, culprit: &Culprit) -> Result<Option<String>, 
 
 /// The path in "no such file" of Python and Node.
 fn absent(class: &str, message: &str) -> Option<String> {
-    let says = class == "FileNotFoundError" || message.contains("ENOENT") || message.contains("No such file");
-    let quoted = message.rsplit('\'').nth(1)?;
-    (says && !quoted.is_empty()).then(|| quoted.to_owned())
+    let says = |line: &&str| class == "FileNotFoundError" || line.contains("ENOENT") || line.contains("No such file");
+    // What the runner printed after it is no part of the message.
+    let quoted = message.lines().find(says)?.rsplit('\'').nth(1)?;
+    (!quoted.is_empty()).then(|| quoted.to_owned())
 }
 
 #[cfg(test)]
@@ -299,6 +322,8 @@ mod tests {
             absent("FileNotFoundError", message).as_deref(),
             Some("/w/data/rates.csv")
         );
+        let more = format!("{message}\n=== short summary ===\nFAILED test_a.py - [Errno 2] No such file: 'x'");
+        assert_eq!(absent("FileNotFoundError", &more).as_deref(), Some("/w/data/rates.csv"));
         let node = "ENOENT: no such file or directory, open '/w/rates.csv'";
         assert_eq!(absent("Error", node).as_deref(), Some("/w/rates.csv"));
         assert_eq!(absent("KeyError", "'x'"), None);
@@ -310,6 +335,12 @@ mod tests {
             assert!(is_module_at(path, "shop"), "{path}");
         }
         assert!(!is_module_at("tests/shop.py", "shop") && !is_module_at("shopping/a.py", "shop"));
+    }
+
+    #[test]
+    fn a_message_gives_the_values_in_it() {
+        assert_eq!(values_in("NaN !== 42"), ["42"]);
+        assert_eq!(values_in("assert 41 == 42\n where 41 = answer()"), ["41", "42", "41"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use prunella_core::verify::{
 };
 
 use super::carry::{Carrier, Way};
-use super::oracle::{Strictness, Target};
+use super::oracle::{Observation, Strictness, Target};
 use super::search::Culprit;
 use super::suite::Suite;
 use super::workshop::{Variant, Workshop};
@@ -91,7 +91,12 @@ impl Bench<'_> {
                 attempts: vec![(0, "it changes nothing that a repair may touch".to_owned())],
             });
         }
-        if matches!(at_head.attempt(&all).0, Outcome::Gone) || at_head.base == culprit.commit {
+        // Where later work is in the way of some hunk, the guilty one can still be free.
+        let can_go = match at_head.attempt(&all) {
+            (Outcome::Gone, ..) | (Outcome::Unresolved, None, _) => true,
+            _ => at_head.base == culprit.commit,
+        };
+        if can_go {
             let found = search(&mut at_head, diff, places, &[]);
             if found.found.is_some() {
                 return Ok(found);
@@ -114,6 +119,7 @@ impl Bench<'_> {
         OnCommand {
             shop: &mut *self.shop,
             quick: self.quick,
+            telling: self.telling,
             target: self.target,
             carrier: &mut *self.carrier,
             suite: &mut *self.suite,
@@ -194,7 +200,7 @@ impl Bench<'_> {
                 Err(why) => Trial::NotRun { why },
                 Ok(seen) => {
                     remaining = seen.failing();
-                    self.read_after(&seen)
+                    read_after(target, &seen)
                 }
             };
             after.push(trial);
@@ -228,22 +234,22 @@ impl Bench<'_> {
         };
         Ok((report, remaining))
     }
+}
 
-    /// A run with a candidate passes if the command does, or if only tests fail that failed before for other reasons.
-    fn read_after(&self, seen: &super::oracle::Observation) -> Trial {
-        let trial = self.target.read(seen, Strictness::SameTest);
-        if trial != Trial::Passed || seen.passed() {
-            return trial;
-        }
-        match seen.failing().iter().find(|test| !self.target.failing.contains(test)) {
-            Some(new) => Trial::OtherFailure {
-                seen: format!("{new} fails instead"),
-            },
-            None if seen.tests.is_some() => Trial::Passed,
-            None => Trial::OtherFailure {
-                seen: seen.last_line.clone(),
-            },
-        }
+/// A run with a candidate passes if the command does, or if only tests fail that failed before for other reasons.
+fn read_after(target: &Target, seen: &Observation) -> Trial {
+    let trial = target.read(seen, Strictness::SameTest);
+    if trial != Trial::Passed || seen.passed() {
+        return trial;
+    }
+    match seen.failing().iter().find(|test| !target.failing.contains(test)) {
+        Some(new) => Trial::OtherFailure {
+            seen: format!("{new} fails instead"),
+        },
+        None if seen.tests.is_some() => Trial::Passed,
+        None => Trial::OtherFailure {
+            seen: seen.last_line.clone(),
+        },
     }
 }
 
@@ -291,6 +297,7 @@ pub fn edits(candidate: &Candidate) -> Vec<Edit> {
 struct OnCommand<'a> {
     shop: &'a mut Workshop,
     quick: &'a Variant,
+    telling: &'a Variant,
     target: &'a Target,
     carrier: &'a mut Carrier,
     suite: &'a mut Option<Suite>,
@@ -337,6 +344,13 @@ impl Ground for OnCommand<'_> {
     fn objection(&mut self, tree: &CommitId) -> Option<String> {
         if !self.asks_suite {
             return None;
+        }
+        // The failing command as it was given asks more than the failing test alone, and less than the suite.
+        if self.telling != self.quick {
+            let seen = self.shop.observe(tree, self.telling, 1).ok()?;
+            if let Some(Trial::OtherFailure { seen }) = seen.first().map(|seen| read_after(self.target, seen)) {
+                return Some(seen);
+            }
         }
         let suite = self.suite.as_mut()?;
         if !suite.is_quick(self.shop) {

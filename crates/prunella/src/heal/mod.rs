@@ -13,6 +13,7 @@ mod cause;
 mod controls;
 mod covered;
 mod doubt;
+pub mod echo;
 pub mod given;
 mod looks;
 mod mend;
@@ -343,6 +344,9 @@ impl Session<'_> {
         (self.say)("making and trying patches");
         let mended = self.with_bench(shown, carrier, |session, bench| {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
+                return Ok(Some(tried));
+            }
+            if let Some(tried) = session.completed(bench, &culprit.commit, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
             if let Some(tried) = session.partly(bench, &culprit.commit, &found.diff, &found.minimal)? {

@@ -53,20 +53,36 @@ impl Helper<'_> {
             .iter()
             .flat_map(|(path, atoms)| (0..atoms.len()).map(|number| (path.clone(), number)))
             .collect();
-        let (mut tried, mut full) = (0, 0);
-        for chosen in choices(pieces.len()) {
+        let drafts = choices(pieces.len()).into_iter().map(|chosen| {
+            let pieces: BTreeSet<&Piece> = chosen.iter().map(|number| &pieces[*number]).collect();
+            draft(&before, &split, &pieces)
+        });
+        self.first_of(bench, &before, drafts)
+    }
+
+    /// The first of some drafts that passes the failing test and that the judge lets through. `before` are the files of
+    /// the newest state that they write.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub(super) fn first_of(
+        &mut self,
+        bench: &mut Bench<'_>,
+        before: &BTreeMap<String, FileState>,
+        drafts: impl Iterator<Item = Draft>,
+    ) -> Result<Option<usize>, String> {
+        let (mut tried, mut full, mut name) = (0, 0, String::new());
+        for draft in drafts {
             if bench.shop.over().is_some() || tried == MAX_TRIED || full == MAX_FULL {
                 break;
             }
-            let pieces: BTreeSet<&Piece> = chosen.iter().map(|number| &pieces[*number]).collect();
-            let draft = draft(&before, &split, &pieces);
-            let Ok(candidate) = draft.candidate(bench.head, &before) else {
+            let Ok(candidate) = draft.candidate(bench.head, before) else {
                 continue;
             };
             if self.tried.iter().any(|tried| tried.candidate.patch == candidate.patch) {
                 continue;
             }
-            tried += 1;
+            (tried, name) = (tried + 1, draft.strategy);
             let tree = bench.shop.write(bench.head, &edits(&candidate))?;
             let trials = bench
                 .shop
@@ -80,9 +96,8 @@ impl Helper<'_> {
             }
         }
         if tried > 0 {
-            self.notes.push(format!(
-                "{NAME}: tried {tried} parts of the revert, {full} of them in full"
-            ));
+            let pass = format!("{full} of them pass the failing test");
+            self.notes.push(format!("{name}: tried {tried} candidates, {pass}"));
         }
         Ok(None)
     }

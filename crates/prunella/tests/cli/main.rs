@@ -12,6 +12,7 @@ mod history;
 mod init;
 mod learn;
 mod llm;
+mod mending;
 mod pages;
 mod templates;
 mod verify;

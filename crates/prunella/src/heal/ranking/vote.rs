@@ -3,7 +3,7 @@
 //!
 //! *Method*: blame by text. A line that the failing test runs is looked for among the lines that the commits of the
 //! range added, newest first, and the first to have it gets its weight, divided by how often the same text stands in the
-//! file. What a commit only removed has no line to run: it gets half the weight of the lines that close the gap.
+//! file; the sum is divided by the root of how many lines the commit added to such files. What a commit only removed has no line to run: it gets half the weight of the lines that close the gap.
 //! *Source*: voting of covered lines' commits: An et al., "Fonte" (ICSE 2023).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ fn vote(
     weights: &BTreeMap<String, BTreeMap<String, f64>>,
     claimed: &mut BTreeSet<(String, String)>,
 ) -> f64 {
-    let mut vote = 0.0;
+    let (mut vote, mut size) = (0.0, 0.0);
     for change in diff.files() {
         let Some(weights) = weights.get(change.path()) else {
             continue;
@@ -60,6 +60,7 @@ fn vote(
         for hunk in change.hunks() {
             let (removed, added) = change.lines_of(hunk);
             for line in added {
+                size += 1.0;
                 let line = trimmed(line);
                 if let Some(weight) = weights.get(&line)
                     && claimed.insert((change.path().to_owned(), line))
@@ -74,7 +75,8 @@ fn vote(
             }
         }
     }
-    vote
+    // A reformat or a move has written many executed lines and is seldom guilty.
+    vote / f64::max(size, 1.0).sqrt()
 }
 
 /// The lines just before and just after a hunk, as they are after the commit.
@@ -125,7 +127,7 @@ mod tests {
             "def f(x):\n    y = g(x)\n    return y + 1\n",
         );
         let elsewhere = diff("", "def other():\n    return 0\n");
-        check(&[newer, older, elsewhere], &[1.0, 0.5, 0.0]);
+        check(&[newer, older, elsewhere], &[1.0, 0.5 / 2f64.sqrt(), 0.0]);
     }
 
     #[test]
