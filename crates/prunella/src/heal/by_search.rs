@@ -28,19 +28,21 @@ impl Helper<'_> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         let house = House::learn(&tree);
         let shop = &*bench.shop;
+        let budget = shop.account.left().mul_f64(SHARE).min(LONGEST);
         let task = SearchTask {
             tree: &tree,
             root: &shop.place.root,
             argv: &bench.quick.argv,
             jail: &|_argv, wall| shop.spec(&tree, bench.quick, wall, copies.path()),
-            budget: shop.account.left().mul_f64(SHARE).min(LONGEST),
+            budget,
+            core_budget: budget.saturating_mul(u32::try_from(cores).unwrap_or(1)),
             cores,
             model: Some(&house),
         };
         (self.say)("searching for a change that makes the command pass");
         let found = match search(&task, &shop.cancel) {
             Ok(found) => found,
-            Err(NotSearched::NoPython | NotSearched::NothingFails) => return Ok(None),
+            Err(NotSearched::NoPython | NotSearched::NothingToRun | NotSearched::NothingFails) => return Ok(None),
             Err(error) => {
                 self.notes.push(format!("{NAME}: {error}"));
                 return Ok(None);
