@@ -10,6 +10,10 @@ mined   a fix commit that carries a test; the test is run on the fix's parent, w
 hidden  the inverse of a fix's code is put into a later real commit, and every commit after it is made again with it.
         The test passes just before, fails just after and at the end.
 
+By default a test is one of pytest. With --command ('node {file}', 'npx mocha {file}', 'cargo test -q --test {stem}') a
+test is a file, and the exit code says whether it passes; --modules NAME=FOLDER links a folder (node_modules) into the
+tree.
+
 Whatever was looked at is noted in CASES.jsonl.seen, so that a second run goes on.
 """
 
@@ -25,23 +29,32 @@ import time
 FIX = re.compile(r"\b(fix|bug|regress|broke|issue|correct|close[sd]?|resolve)", re.IGNORECASE)
 OUTCOME = re.compile(r"(PASSED|FAILED|ERROR) (\S+?::\S+)")
 MAX_FILES = 20
+CODE = (".py", ".js", ".mjs", ".cjs", ".ts", ".rs", ".go", ".java", ".c", ".h")
 
 
 def is_test(path):
     parts = path.split("/")
     name = parts[-1]
     return (
-        any(part in ("test", "tests", "testing") for part in parts[:-1])
-        or name.startswith("test_")
-        or name.endswith("_test.py")
+        any(part in ("test", "tests", "testing", "__tests__", "spec") for part in parts[:-1])
+        or name.startswith(("test_", "test.", "test-"))
+        or name.endswith(("_test.py", "_test.go", ".test.js", ".spec.js", ".test.ts", ".spec.ts"))
         or name == "conftest.py"
     )
 
 
 class Repo:
-    def __init__(self, path, python):
+    def __init__(self, path, python, command=None, modules=None):
         self.path = path
         self.python = python
+        self.command = command
+        self.modules = modules
+
+    def link(self):
+        """Puts installed modules where an installer would have put them."""
+        name, folder = self.modules.split("=", 1)
+        if not os.path.lexists(os.path.join(self.path, name)):
+            os.symlink(os.path.abspath(folder), os.path.join(self.path, name))
 
     def git(self, *args, data=None, env=None):
         done = subprocess.run(
@@ -59,12 +72,14 @@ class Repo:
 
     def place(self, commit, tests_of=None, tests=()):
         self.git("checkout", "-q", "-f", "--detach", commit)
-        self.git("clean", "-qfdx")
+        self.git("clean", "-qfdx", *(["-e", self.modules.split("=")[0]] if self.modules else []), "-e", "target")
         if tests:
             self.git("checkout", "-q", tests_of, "--", *tests)
 
     def run(self, *tests):
         """Each test's outcome; nothing if the run took longer than a minute."""
+        if self.command:
+            return {test: self.by_exit_code(test) for test in tests}
         env = dict(os.environ)
         env.update(
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
@@ -83,6 +98,27 @@ class Repo:
         return {match.group(2): match.group(1) for match in found if match}
 
 
+    def by_exit_code(self, test):
+        if self.modules:
+            self.link()
+        if not os.path.exists(os.path.join(self.path, test)):
+            return "?"
+        try:
+            done = subprocess.run(
+                placed(self.command, test), cwd=self.path, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
+            )
+        except subprocess.TimeoutExpired:
+            return "?"
+        # A compiler's error is no failing test.
+        broken = b"error: could not compile" in done.stderr or b"Cannot find module" in done.stderr
+        return "PASSED" if done.returncode == 0 else "?" if broken else "FAILED"
+
+
+def placed(command, test):
+    stem = os.path.basename(test).rsplit(".", 1)[0]
+    return [word.replace("{file}", test).replace("{stem}", stem) for word in command.split()]
+
+
 def fixes(repo):
     """Fix commits with tests and code: commit, parent, tests, code."""
     for row in repo.lines("log", "--no-merges", "-n", "2500", "--format=%H%x09%P%x09%s", "origin/HEAD"):
@@ -91,13 +127,13 @@ def fixes(repo):
             continue
         names = repo.changed(commit)
         tests = [name for name in names if is_test(name)]
-        code = [name for name in names if name.endswith(".py") and not is_test(name)]
-        if any(name.endswith(".py") for name in tests) and code and len(names) <= MAX_FILES:
+        code = [name for name in names if name.endswith(CODE) and not is_test(name)]
+        if any(name.endswith(CODE) for name in tests) and code and len(names) <= MAX_FILES:
             yield commit, parent, tests, code
 
 
 def mined(repo, fix, parent, tests, _code, until):
-    files = [name for name in tests if name.endswith(".py")]
+    files = [name for name in tests if name.endswith(CODE)]
     repo.place(fix)
     good = {test for test, outcome in repo.run(*files).items() if outcome == "PASSED"}
     repo.place(parent, fix, tests)
@@ -149,7 +185,7 @@ def hidden(repo, fix, _parent, tests, code, _until):
         return None
     place = line.index(fix)
     for carrier in range(place - 8, max(place - 40, 30), -1):
-        if any(name.endswith(".py") and not is_test(name) for name in repo.changed(line[carrier])):
+        if any(name.endswith(CODE) and not is_test(name) for name in repo.changed(line[carrier])):
             break
     else:
         return None
@@ -165,7 +201,7 @@ def hidden(repo, fix, _parent, tests, code, _until):
             who = {"GIT_%s_%s" % (role, what): "x@x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
             parent = repo.git("commit-tree", tree, "-p", parent, "-m", "x", env=who).strip()
             guilty = guilty or parent
-    files = [name for name in tests if name.endswith(".py")]
+    files = [name for name in tests if name.endswith(CODE)]
     outcomes = []
     for commit in (guilty + "^", guilty, parent):
         repo.place(commit)
@@ -184,6 +220,8 @@ def main():
     parser.add_argument("name")
     parser.add_argument("cases")
     parser.add_argument("--python", required=True, help="an interpreter with pytest")
+    parser.add_argument("--command", help="how a test file is run, if not by pytest")
+    parser.add_argument("--modules", help="NAME=FOLDER")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--want", type=int, default=20)
     options = parser.parse_args()
@@ -194,7 +232,7 @@ def main():
     work = tempfile.mkdtemp(prefix="cases-")
     try:
         subprocess.run(["git", "clone", "-q", options.clone, work + "/clone"], check=True)
-        repo = Repo(work + "/clone", options.python)
+        repo = Repo(work + "/clone", options.python, options.command, options.modules)
         found = 0
         for fix, *rest in fixes(repo):
             key = tier + fix
@@ -209,6 +247,8 @@ def main():
             if case:
                 found += 1
                 with open(options.cases, "a") as out:
+                    if options.command:
+                        case["command"] = placed(options.command, case["test"])
                     out.write(json.dumps({"tier": tier, "repo": options.name, **case}) + "\n")
                 print(tier, options.name, fix[:10], case["test"], flush=True)
             with open(seen_file, "a") as out:

@@ -23,6 +23,7 @@ mod root_cause_bench;
 mod series;
 mod silent;
 mod throughput;
+mod verdict;
 
 use clap::Parser;
 use report::{BenchError, Report};
@@ -53,6 +54,7 @@ static SUITES: &[Suite] = &[
     series::SUITE,
     silent::SUITE,
     throughput::SUITE,
+    verdict::SUITE,
 ];
 
 /// What a suite is told.

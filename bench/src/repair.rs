@@ -24,7 +24,7 @@ pub(crate) const SUITE: Suite = Suite {
 /// Seconds for one program.
 const BUDGET: Duration = Duration::from_secs(55);
 
-fn run(options: &Options) -> Result<Report, BenchError> {
+pub(crate) fn run(options: &Options) -> Result<Report, BenchError> {
     let root = data::root(options, "quixbugs");
     let names = programs(&root)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(2);

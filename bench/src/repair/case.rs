@@ -152,6 +152,7 @@ impl Case {
             core_budget: effort.processor,
             cores: effort.cores,
             model,
+            beside: None,
         };
         let mut outcome = Outcome {
             judged: Vec::new(),

@@ -107,6 +107,12 @@ id!(
 );
 
 impl CommitId {
+    /// Git's name for no object: what is not known to be any commit.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("0".repeat(40))
+    }
+
     /// The first ten digits, for people.
     #[must_use]
     pub fn short(&self) -> &str {

@@ -13,6 +13,7 @@ mod mix;
 pub mod model;
 pub mod plan;
 pub mod policy;
+pub mod privacy;
 pub mod release;
 pub mod repair;
 pub mod signal;

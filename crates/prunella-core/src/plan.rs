@@ -95,8 +95,11 @@ pub struct Surroundings<'a> {
     pub strategies: &'a [&'a str],
     /// Heals of the same cause directly before this incident.
     pub heals_in_a_row: u32,
-    /// An incident that overlaps with this one and has the same proven cause ([`crate::ledger::World::duplicate_of`]).
+    /// An incident that overlaps with this one and has the same proven cause ([`crate::ledger::World::duplicate_of`]), or
+    /// that grouping found to be this one ([`crate::detect::Grouper::take_absorbed`]).
     pub duplicate_of: Option<&'a IncidentId>,
+    /// Of an incident of a service that is only observed: whether nothing has been claimed of it for so long that it is over.
+    pub is_quiet: bool,
 }
 
 /// Decides the next step.
@@ -104,6 +107,9 @@ pub struct Surroundings<'a> {
 pub fn next_step(incident: &Incident, around: &Surroundings<'_>) -> Step {
     if incident.outcome.is_some() {
         return wait("it is closed");
+    }
+    if incident.observed {
+        return watch(incident, around);
     }
     mitigate(incident, around)
         .or_else(|| capture(incident, around))
@@ -123,6 +129,28 @@ fn close(outcome: Outcome, why: impl Into<String>) -> Step {
         outcome,
         why: why.into(),
     }
+}
+
+/// What is not run here is watched until it is over, a person knows of it, or it turns out to be another incident. Nothing
+/// is done to it, whatever the ladder says: there is nothing here to do it with.
+fn watch(incident: &Incident, around: &Surroundings<'_>) -> Step {
+    if let Some(other) = around.duplicate_of {
+        return close(Outcome::Duplicate, format!("{other} has the same cause"));
+    }
+    if incident.acknowledged_until_ms.is_some() {
+        let by = incident.acknowledged_by.as_deref().unwrap_or("a person");
+        return close(Outcome::Suppressed, format!("{by} acknowledged it"));
+    }
+    let service = &incident.service;
+    let root = incident.root.as_ref().filter(|(root, _)| root != service);
+    let root = root.map_or_else(String::new, |(root, _)| format!(", and {root} is the root"));
+    if around.is_quiet {
+        let why = format!("nothing is claimed of it any more; {service} is not run here{root}");
+        return close(Outcome::NotOurs, why);
+    }
+    wait(format!(
+        "for its end, or for `prunella ack`: {service} is not run here{root}"
+    ))
 }
 
 /// Whether a stage has failed as often as policy lets it, and the last reason.

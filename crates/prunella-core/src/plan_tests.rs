@@ -48,6 +48,17 @@ fn opened() -> Incident {
     Incident::open(IncidentId::parse("inc-1").unwrap(), 5, &event).unwrap()
 }
 
+/// The same trouble in a service that is only observed.
+fn observed() -> Incident {
+    let event = IncidentEvent::Observed {
+        service: ServiceName::parse("stock").unwrap(),
+        release: release("v7"),
+        anomaly: Box::new(opened().anomalies[0].clone()),
+        onset_ms: 1,
+    };
+    Incident::open(IncidentId::parse("inc-2").unwrap(), 5, &event).unwrap()
+}
+
 fn mitigated() -> IncidentEvent {
     IncidentEvent::Mitigated {
         mitigation: Mitigation::FailOver { to: release("r1") },
@@ -160,6 +171,7 @@ fn step(incident: &Incident, policy: &Policy, service: &ServiceState, heals_in_a
             strategies: STRATEGIES,
             heals_in_a_row,
             duplicate_of: None,
+            is_quiet: false,
         },
     )
 }
@@ -440,6 +452,42 @@ proptest! {
         }
     }
 
+    /// What is not run here is watched, whatever the ledger says of it: nothing is done, and it ends in one of three ways.
+    #[test]
+    fn nothing_is_done_to_what_is_not_run_here(
+        events in proptest::collection::vec(any_event(), 0..14),
+        known in any::<bool>(),
+        is_quiet in any::<bool>(),
+        duplicate in any::<bool>(),
+    ) {
+        let mut incident = observed();
+        events.iter().for_each(|event| incident.apply(10, event));
+        if known {
+            incident.apply(11, &IncidentEvent::Acknowledged { until_ms: 99, by: Some("ada".into()) });
+        }
+        let other = IncidentId::parse("inc-0").unwrap();
+        let (policy, service) = (promote(), ServiceState::default());
+        let around = Surroundings {
+            policy: &policy,
+            service: &service,
+            strategies: STRATEGIES,
+            heals_in_a_row: 0,
+            duplicate_of: duplicate.then_some(&other),
+            is_quiet,
+        };
+        let expected = match (incident.is_open(), duplicate, known, is_quiet) {
+            (false, ..) | (true, false, false, false) => None,
+            (true, true, ..) => Some(Outcome::Duplicate),
+            (true, false, true, _) => Some(Outcome::Suppressed),
+            (true, false, false, true) => Some(Outcome::NotOurs),
+        };
+        match next_step(&incident, &around) {
+            Step::Close { outcome, .. } => prop_assert_eq!(Some(outcome), expected),
+            Step::Wait { .. } => prop_assert_eq!(None, expected),
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+
     /// Any prefix of any story can be gone on from, and its own next step is stable.
     #[test]
     fn planning_is_a_function(events in proptest::collection::vec(any_event(), 0..14)) {
@@ -469,6 +517,7 @@ fn a_second_incident_of_the_same_cause_is_left_to_the_first() {
             strategies: STRATEGIES,
             heals_in_a_row: 0,
             duplicate_of,
+            is_quiet: false,
         };
         next_step(&incident, &around)
     };

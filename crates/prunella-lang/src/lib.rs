@@ -10,6 +10,7 @@
 
 mod glob;
 pub mod languages;
+pub mod lexers;
 pub mod lexical;
 pub mod paths;
 pub mod project;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Span;
 use crate::heal::budget::Budget;
+use crate::llm::Choice;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -15,6 +16,7 @@ Exit codes:
   3  this machine lacks something: git, a writable directory, a whole ledger
   4  refused by policy
   5  a defect in prunella
+  6  neither yes nor no: the evidence is too thin (verify)
 
 stdout carries data, stderr carries talk. NO_COLOR is respected.";
 
@@ -111,6 +113,17 @@ pub enum Verb {
     /// Exits with 0 if a patch was proven, with 1 if not: then the page says how far it got.
     #[command(after_help = "Example: prunella heal --patch fix.diff -- python -m pytest tests/test_cart.py")]
     Heal(Heal),
+    /// Judge a patch that somebody made for a failing command
+    ///
+    /// The command must fail without the patch and pass with it, what passed in the repository's own tests must pass
+    /// still, and the patch must withstand the attempt to refute it: what its diff shows, parts that no test needs, what
+    /// it does on inputs that no test has, and other patches that pass too. Everything runs in the sandbox; the work
+    /// tree, the index and the branches stay as they are. The report is stored in the state directory under the hash of
+    /// its content, and signed.
+    ///
+    /// Exits with 0 if the patch passed, with 1 if it was refuted, with 6 if the evidence is too thin to say.
+    #[command(after_help = "Example: prunella verify --patch fix.diff -- python -m pytest tests/test_cart.py")]
+    Verify(Verify),
     /// Say who did it: of a failing command, a frozen incident or a live one
     ///
     /// `diagnose -- COMMAND` finds the commit and the hunks that broke a command: as `heal`, without making a patch. Exits
@@ -129,6 +142,18 @@ pub enum Verb {
     /// Reads any text log, one record a line, in bounded memory. In a repository, or with --repo, each template is matched
     /// to the string literals of the tracked source files: file, line and how well it fits.
     Templates(Templates),
+    /// Learn how this house writes and fixes code: a model of the repository, kept beside it
+    ///
+    /// Reads the source files of HEAD and the small fixes in the history, on this machine. What is kept holds numbers, no
+    /// code, but for the patterns of fixes; a later call reads only what changed. `heal` uses it.
+    #[command(
+        after_help = "Examples:\n  prunella learn\n  prunella learn ../billing ../web\n  prunella learn --export fixes/"
+    )]
+    Learn(Learn),
+    /// Show what was learnt, or the patterns of fixes
+    Model(Model),
+    /// Show what left this machine: when, where to, how much, and what was taken out before
+    Egress(Egress),
     /// Watch a real service break under real traffic and heal
     ///
     /// Needs git and python3. Works in a temporary directory and cleans up after itself.
@@ -250,9 +275,89 @@ pub struct Heal {
     /// Commit the patch to the branch that is checked out
     #[arg(long)]
     pub commit: bool,
+    /// A language model that may be asked where nothing else has a patch
+    #[command(flatten)]
+    pub llm: Llm,
+    /// Do without a part of the house's model: ngrams, names, patterns, known-fixes
+    #[arg(
+        long,
+        value_enum,
+        value_name = "PART",
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub off: Vec<ModelPart>,
     /// Find and prove the patch, and write nothing
     #[arg(long, conflicts_with_all = ["patch", "branch", "commit"])]
     pub dry_run: bool,
+}
+
+/// A language model, and what it may see. The repository has no say in it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Llm {
+    /// Ask this language model where nothing else has a patch: openai:MODEL@URL (and all that speak its protocol),
+    /// anthropic:MODEL, ollama:MODEL
+    #[arg(long, value_name = "MODEL", env = "PRUNELLA_LLM")]
+    pub llm: Option<Choice>,
+    /// The variable that holds the model's key, if it is not its provider's usual one
+    #[arg(long, value_name = "VARIABLE", requires = "llm")]
+    pub llm_key: Option<String>,
+    /// Hosts that redacted text may be sent to; this machine always may
+    #[arg(long, value_name = "HOST", env = "PRUNELLA_EGRESS_TO", value_delimiter = ',')]
+    pub egress_to: Vec<String>,
+    /// Show the model only files below this path; several times for several
+    #[arg(long, value_name = "PATH")]
+    pub llm_path: Vec<String>,
+    /// Answer from this file what was asked before, and record what is new
+    #[arg(long, value_name = "FILE", requires = "llm")]
+    pub cassette: Option<PathBuf>,
+    /// Print each question as it leaves, on stderr
+    #[arg(long, requires = "llm")]
+    pub show_prompt: bool,
+}
+
+/// `egress`
+#[derive(Clone, Debug, Args)]
+pub struct Egress {
+    /// What to show.
+    #[command(subcommand)]
+    pub what: EgressVerb,
+}
+
+/// What `egress` shows.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EgressVerb {
+    /// List the calls that left this machine, or went to a model on it
+    Log,
+}
+
+/// `verify`
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// The patch, a unified diff against the work tree as it is; `-` is standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "replay")]
+    pub patch: Option<PathBuf>,
+    /// Judge a stored report again; any unambiguous beginning of its name will do
+    #[arg(long, value_name = "ID", conflicts_with_all = ["patch", "command"])]
+    pub replay: Option<String>,
+    /// With --replay: run the stored command with the stored patch again, on the work tree as it is now
+    #[arg(long, requires = "replay")]
+    pub again: bool,
+    /// How long to search for other patches that pass too; 0s for not at all
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    pub rivals: Span,
+    /// Leave out the attempt to refute the patch: only before, after and the test suite
+    #[arg(long)]
+    pub no_refutation: bool,
+    /// What it may cost: seconds (60s, 5m), joules (500J), tokens (2000tokens), several by commas
+    #[arg(long, value_name = "BUDGET", default_value = "600s")]
+    pub budget: Budget,
+    /// How long one run of the command may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+    /// The failing command
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "replay")]
+    pub command: Vec<String>,
 }
 
 /// `diagnose`
@@ -319,6 +424,61 @@ pub struct Templates {
     /// Show so many templates, those with the most lines first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+}
+
+/// `learn`
+#[derive(Clone, Debug, Args)]
+pub struct Learn {
+    /// Other repositories of the organisation, whose code counts as well, only less
+    #[arg(value_name = "REPOSITORY")]
+    pub siblings: Vec<PathBuf>,
+    /// Write the fixes of the history as training data to this new directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "siblings")]
+    pub export: Option<PathBuf>,
+}
+
+/// `model`
+#[derive(Clone, Debug, Args)]
+pub struct Model {
+    /// What to show.
+    #[command(subcommand)]
+    pub verb: ModelVerb,
+}
+
+/// What of the model.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ModelVerb {
+    /// Its extent, the commit it has seen, the style of the house, the best patterns, and what uses it
+    Show,
+    /// List the patterns of fixes; veto those that are not wanted
+    Patterns(PatternsOf),
+}
+
+/// `model patterns`
+#[derive(Clone, Debug, Args)]
+pub struct PatternsOf {
+    /// Never propose this pattern (any unambiguous beginning of its identifier)
+    #[arg(long, value_name = "ID")]
+    pub veto: Vec<String>,
+    /// Take a veto back
+    #[arg(long, value_name = "ID")]
+    pub allow: Vec<String>,
+    /// Show so many
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub limit: usize,
+}
+
+/// A part of the house's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelPart {
+    /// How natural the lines of a candidate are.
+    Ngrams,
+    /// Which names go together.
+    Names,
+    /// What people did in earlier fixes.
+    Patterns,
+    /// What ended the same failure before.
+    KnownFixes,
 }
 
 /// `demo`

@@ -182,6 +182,12 @@ impl Home {
         self.dir.join("intake")
     }
 
+    /// The house's model: tokens, patterns, known fixes.
+    #[must_use]
+    pub fn model(&self) -> PathBuf {
+        self.dir.join("model")
+    }
+
     /// Wakes the daemon.
     #[must_use]
     pub fn wake_socket(&self) -> PathBuf {

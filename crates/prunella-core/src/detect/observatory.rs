@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::exceptions::{Exceptions, StackReader};
 use super::logs::{LogTemplates, Sources};
 use super::{Anomaly, DetectorsSnapshot, Leaks, Metrics, Overflow, Silent, SnapshotError, Traces};
+use crate::id::ServiceName;
 use crate::signal::Signal;
 use crate::signal::telemetry::{LogView, Origin, PointView, SpanView};
 
@@ -61,6 +62,11 @@ pub trait Analyzer: Send {
     /// Stack traces can be read from now on.
     fn stacks(&mut self, reader: &Arc<dyn StackReader>) {
         let _ = reader;
+    }
+
+    /// Which service was seen to call which, since this was last asked.
+    fn calls(&mut self) -> Vec<(ServiceName, ServiceName)> {
+        Vec::new()
     }
 
     /// How much it keeps, bytes; an estimate within a fifth.
@@ -188,6 +194,11 @@ impl Observatory {
         }
     }
 
+    /// Which service was seen to call which, since this was last asked.
+    pub fn calls(&mut self) -> Vec<(ServiceName, ServiceName)> {
+        self.all.iter_mut().flat_map(|analyzer| analyzer.calls()).collect()
+    }
+
     /// How much all keep together, bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -235,7 +246,7 @@ impl Observatory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{ReleaseId, ServiceName};
+    use crate::id::ReleaseId;
 
     #[derive(Default)]
     struct Ticks(Vec<i64>, usize);

@@ -29,14 +29,17 @@ pub struct Maintenance {
     pub from_ms: i64,
     /// Until when, ms since the epoch.
     pub until_ms: i64,
+    /// Who or what says so, for people.
+    pub name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Acknowledged {
     of: IncidentId,
-    service: ServiceName,
-    causes: Vec<String>,
+    /// Services and what befell them.
+    causes: Vec<(ServiceName, String)>,
     until_ms: i64,
+    by: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,16 +85,22 @@ fn is_inference(kind: AnomalyKind) -> bool {
 
 impl Quiet {
     /// A person knows of this incident's causes, until then.
-    pub(super) fn acknowledge(&mut self, of: IncidentId, service: ServiceName, causes: Vec<String>, until_ms: i64) {
+    pub(super) fn acknowledge(
+        &mut self,
+        of: IncidentId,
+        causes: Vec<(ServiceName, String)>,
+        until_ms: i64,
+        by: String,
+    ) {
         self.acknowledged.retain(|a| a.of != of);
         if self.acknowledged.len() == MAX_REMEMBERED {
             self.acknowledged.pop_front();
         }
         self.acknowledged.push_back(Acknowledged {
             of,
-            service,
             causes,
             until_ms,
+            by,
         });
     }
 
@@ -103,22 +112,27 @@ impl Quiet {
         self.opened.push_back(Opened { id, service, cause, at });
     }
 
-    /// Why an anomaly of this service is not to open an incident now.
-    pub(super) fn reason(&self, service: &ServiceName, anomaly: &Anomaly, now: u64) -> Option<SuppressReason> {
+    /// Why an anomaly of this service is known and need not be said.
+    pub(super) fn known(&self, service: &ServiceName, anomaly: &Anomaly) -> Option<SuppressReason> {
         let under = |m: &&Maintenance| {
             m.service.as_ref().is_none_or(|s| s == service) && (m.from_ms..m.until_ms).contains(&anomaly.at_ms)
         };
-        if self.maintenance.iter().any(|m| under(&m)) {
-            return Some(SuppressReason::Maintenance);
+        if let Some(window) = self.maintenance.iter().find(under) {
+            let window = window.name.clone();
+            return Some(SuppressReason::Maintenance { window });
         }
+        let this = (service.clone(), cause(anomaly));
+        let known = |a: &&Acknowledged| anomaly.at_ms < a.until_ms && a.causes.contains(&this);
+        let known = self.acknowledged.iter().find(known)?;
+        Some(SuppressReason::Acknowledged {
+            of: known.of.clone(),
+            by: known.by.clone(),
+        })
+    }
+
+    /// Whether its cause has opened enough incidents lately.
+    pub(super) fn flaps(&self, service: &ServiceName, anomaly: &Anomaly, now: u64) -> Option<SuppressReason> {
         let cause = cause(anomaly);
-        let known =
-            |a: &&Acknowledged| a.service == *service && anomaly.at_ms < a.until_ms && a.causes.contains(&cause);
-        if let Some(acknowledged) = self.acknowledged.iter().find(known) {
-            return Some(SuppressReason::Acknowledged {
-                of: acknowledged.of.clone(),
-            });
-        }
         let same = |o: &&Opened| o.service == *service && o.cause == cause && now.saturating_sub(o.at) <= FLAPPING_MS;
         let flaps = self.opened.iter().filter(same).count();
         let last = self.opened.iter().rev().find(same)?;

@@ -13,6 +13,7 @@ mod diagnosis;
 mod engines;
 pub mod failure;
 pub mod hunks;
+pub mod hunks_atoms;
 pub mod merge3;
 mod normalise;
 pub mod page;

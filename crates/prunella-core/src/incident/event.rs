@@ -169,6 +169,24 @@ pub enum IncidentEvent {
         /// When the damage began, in milliseconds since the epoch.
         onset_ms: i64,
     },
+    /// It began in a service that is only observed: known by its telemetry, not run here.
+    Observed {
+        /// Whose.
+        service: ServiceName,
+        /// The release that it says it is.
+        release: ReleaseId,
+        /// The first claim.
+        anomaly: Box<Anomaly>,
+        /// When the damage began, in milliseconds since the epoch.
+        onset_ms: i64,
+    },
+    /// Several services hurt: where the cause is looked for.
+    Rooted {
+        /// The deepest callee that hurts.
+        service: ServiceName,
+        /// Why it is that one, as a sentence.
+        why: String,
+    },
     /// Another claim has the same cause.
     Joined {
         /// The claim.
@@ -247,6 +265,9 @@ pub enum IncidentEvent {
     Acknowledged {
         /// Until when, ms since the epoch.
         until_ms: i64,
+        /// Who, as the system knows them.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// It is over.
     Closed {

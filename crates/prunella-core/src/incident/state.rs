@@ -31,10 +31,16 @@ pub struct Incident {
     pub id: IncidentId,
     /// Whose.
     pub service: ServiceName,
-    /// The release that fails.
+    /// The release that fails. Of a service that is only observed no commit is known: it is git's null name.
     pub failing: ReleaseRef,
     /// The release that does not, where there is one.
     pub good: Option<ReleaseRef>,
+    /// It is about a service that is known by its telemetry and not run here: it is shown, and nothing is done.
+    #[serde(default)]
+    pub observed: bool,
+    /// Where the cause is looked for if several services hurt, and why there.
+    #[serde(default)]
+    pub root: Option<(ServiceName, String)>,
     /// The claims, the first one first.
     pub anomalies: Vec<Anomaly>,
     /// How many claims were counted but not kept.
@@ -67,33 +73,50 @@ pub struct Incident {
     /// Until when a person knows of it, ms since the epoch.
     #[serde(default)]
     pub acknowledged_until_ms: Option<i64>,
+    /// Who that is.
+    #[serde(default)]
+    pub acknowledged_by: Option<String>,
     /// How it ended, and why.
     pub outcome: Option<(Outcome, String)>,
 }
 
 impl Incident {
-    /// An incident begins with [`IncidentEvent::Opened`]; any other first event gives `None`.
+    /// An incident begins with [`IncidentEvent::Opened`] or [`IncidentEvent::Observed`]; any other first event gives `None`.
     #[must_use]
     pub fn open(id: IncidentId, at_ms: i64, event: &IncidentEvent) -> Option<Self> {
-        let IncidentEvent::Opened {
-            service,
-            failing,
-            good,
-            anomaly,
-            onset_ms,
-        } = event
-        else {
-            return None;
+        let (service, failing, good, anomaly, onset_ms) = match event {
+            IncidentEvent::Opened {
+                service,
+                failing,
+                good,
+                anomaly,
+                onset_ms,
+            } => (service, failing.clone(), good.clone(), anomaly, *onset_ms),
+            IncidentEvent::Observed {
+                service,
+                release,
+                anomaly,
+                onset_ms,
+            } => {
+                let failing = ReleaseRef {
+                    release: release.clone(),
+                    commit: CommitId::null(),
+                };
+                (service, failing, None, anomaly, *onset_ms)
+            }
+            _ => return None,
         };
         Some(Self {
             id,
             service: service.clone(),
-            failing: failing.clone(),
-            good: good.clone(),
+            failing,
+            good,
+            observed: matches!(event, IncidentEvent::Observed { .. }),
+            root: None,
             anomalies: vec![(**anomaly).clone()],
             more_anomalies: 0,
             clock: Clock {
-                onset_ms: *onset_ms,
+                onset_ms,
                 detected_ms: at_ms,
                 ..Clock::default()
             },
@@ -109,6 +132,7 @@ impl Incident {
             refused: None,
             failures: BTreeMap::new(),
             acknowledged_until_ms: None,
+            acknowledged_by: None,
             outcome: None,
         })
     }
@@ -116,14 +140,16 @@ impl Incident {
     /// Folds one event. A closed incident does not change any more.
     pub fn apply(&mut self, at_ms: i64, event: &IncidentEvent) {
         // What a person says of it counts also when it is over: its cause may come back.
-        if let (IncidentEvent::Acknowledged { until_ms }, true) = (event, self.outcome.is_some()) {
+        if let IncidentEvent::Acknowledged { until_ms, by } = event {
             self.acknowledged_until_ms = Some(*until_ms);
+            self.acknowledged_by.clone_from(by);
         }
         if self.outcome.is_some() {
             return;
         }
         match event {
-            IncidentEvent::Opened { .. } => {}
+            IncidentEvent::Opened { .. } | IncidentEvent::Observed { .. } | IncidentEvent::Acknowledged { .. } => {}
+            IncidentEvent::Rooted { service, why } => self.root = Some((service.clone(), why.clone())),
             IncidentEvent::Joined { anomaly } => self.join(anomaly),
             IncidentEvent::Mitigated { mitigation } => {
                 self.clock.mitigated_ms.get_or_insert(at_ms);
@@ -169,7 +195,6 @@ impl Incident {
                 *count += 1;
                 last.clone_from(why);
             }
-            IncidentEvent::Acknowledged { until_ms } => self.acknowledged_until_ms = Some(*until_ms),
             IncidentEvent::Closed { outcome, why } => self.close(at_ms, *outcome, why),
         }
     }
@@ -197,6 +222,13 @@ impl Incident {
         if outcome == Outcome::Healed {
             self.clock.healed_ms = Some(at_ms);
         }
+    }
+
+    /// Whether it is about this release of the service that runs here. What a service that is only observed calls its release
+    /// may have the same name.
+    #[must_use]
+    pub fn is_of(&self, release: &ReleaseId) -> bool {
+        !self.observed && self.failing.release == *release
     }
 
     /// Whether it still wants something done.

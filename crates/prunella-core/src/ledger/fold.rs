@@ -83,7 +83,7 @@ impl World {
         let before = self.order.iter().rev().skip_while(|id| **id != incident.id).skip(1);
         let same = before
             .filter_map(|id| self.incidents.get(id))
-            .filter(|i| i.cause_key() == key)
+            .filter(|i| !i.observed && i.cause_key() == key)
             .filter(|i| !matches!(i.outcome, Some((Outcome::Duplicate, _))));
         let healed = same.take_while(|i| matches!(i.outcome, Some((Outcome::Healed, _))));
         u32::try_from(healed.count()).unwrap_or(u32::MAX)

@@ -3,6 +3,16 @@
 //! Trained here on lexed code, never leaving the machine. Repairs are ranked by it; each use can be left out, so that its
 //! worth is measured.
 
-mod ngram;
+mod counts;
+mod lexed;
+mod mixture;
+mod names;
+mod nested;
+mod style;
 
-pub use ngram::{Counts, MAX_NGRAMS, Nested, ORDER, token};
+pub use counts::{Counts, MAX_NGRAMS, ORDER, Shard, is_word, token};
+pub use lexed::{Token, TokenKind};
+pub use mixture::{Mixture, Place};
+pub use names::{Company, MAX_PAIRS, NameUse, uses};
+pub use nested::{Cached, Level, Nested};
+pub use style::{LineEnds, Style, StyleCounts, Tally};

@@ -1,10 +1,13 @@
 //! Diagnosis → Candidate: one strategy a file. A candidate is untrusted whoever made it; only the judge decides.
 
+pub mod answer;
+pub mod ask;
 mod draft;
 mod full_revert;
 mod guard;
 mod message;
 mod minimal_revert;
+pub mod patterns;
 pub mod synth;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,14 @@
 //! by editing the ledger.
 
 mod judge;
+pub mod patterns;
+pub mod probability;
+pub mod refutation;
+mod refuted;
 mod report;
+mod suite;
 
-pub use judge::{Decision, GateResult, GateStatus, Verdict, VerifiedPatch, judge};
+pub use judge::{Decision, GateResult, GateStatus, Verdict, VerifiedPatch, is_worth_another_trial, judge};
+pub use refutation::Refutation;
+pub use refuted::{BELIEVED, REFUTED};
 pub use report::{Isolation, ReplayComparison, RunReport, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::refutation::Refutation;
 use crate::id::CommitId;
 
 /// How far the sandbox that ran the trials kept the code under test from the machine.
@@ -152,9 +153,20 @@ pub struct SuiteComparison {
     /// them comes and goes, and is not lost.
     #[serde(default)]
     pub again: Vec<SuiteRun>,
+    /// Further runs without the candidate, made because the first one was red: what passes in one of them passed before.
+    #[serde(default)]
+    pub before_again: Vec<SuiteRun>,
 }
 
 impl SuiteComparison {
+    /// All runs without the candidate as one: each test as well as it came out in any of them.
+    #[must_use]
+    pub(super) fn best_before(&self) -> SuiteRun {
+        self.before_again
+            .iter()
+            .fold(self.before.clone(), |best, run| best.better_of(run))
+    }
+
     /// All runs with the candidate as one: each test as well as it came out in any of them.
     #[must_use]
     pub(super) fn best_after(&self) -> SuiteRun {
@@ -198,6 +210,9 @@ pub struct RunReport {
     pub suite: Option<SuiteComparison>,
     /// Recorded healthy requests; `None` if there was nothing to replay.
     pub replay: Option<ReplayComparison>,
+    /// The attempt to refute it although it passes; `None` if that was not asked for.
+    #[serde(default)]
+    pub refutation: Option<Refutation>,
     /// Wall-clock time of all of it, in milliseconds.
     pub wall_ms: u64,
 }

@@ -5,13 +5,17 @@
 
 mod lower;
 #[cfg(test)]
+mod patterns_tests;
+#[cfg(test)]
 mod tests;
 mod tokens;
 
 use prunella_core::repair::synth::Tree;
 use prunella_core::signal::Language;
 
-pub use tokens::{Token, TokenKind, tokens};
+pub use prunella_core::model::{Token, TokenKind};
+pub(crate) use tokens::lex;
+pub use tokens::tokens;
 
 /// The longest source that is parsed, in bytes: longer files are generated or data.
 pub const MAX_SOURCE_BYTES: usize = 2 << 20;

@@ -1,34 +1,9 @@
 //! The tokens of a source file, by its lexical data alone: for the language model, which reads whole histories.
 
+use prunella_core::model::{Token, TokenKind};
 use prunella_core::signal::Language;
 
 use crate::languages::{LexicalData, StringData, pack};
-
-/// What a token is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// A name or keyword.
-    Word,
-    /// A number.
-    Number,
-    /// A string literal, delimiters included.
-    Text,
-    /// An operator or other punctuation.
-    Sign,
-    /// The end of a line that holds code, with the depth of indentation of the next one in its text's place.
-    Line,
-}
-
-/// One token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token<'a> {
-    /// What it is.
-    pub kind: TokenKind,
-    /// Its text; of a line end, the empty string.
-    pub text: &'a str,
-    /// Where it begins, in bytes.
-    pub at: usize,
-}
 
 /// Signs of more than one character, the longest first.
 const SIGNS: &[&str] = &[
@@ -40,27 +15,32 @@ const SIGNS: &[&str] = &[
 /// The tokens of a file, comments left out. Total and linear: what is not understood is a sign of one character.
 #[must_use]
 pub fn tokens(language: Language, source: &str) -> Vec<Token<'_>> {
-    let data = &pack(language).data().lexical;
+    lex(&pack(language).data().lexical, source)
+}
+
+/// The tokens by a language's lexical data.
+pub(crate) fn lex<'a>(data: &LexicalData, source: &'a str) -> Vec<Token<'a>> {
+    let special = special(data);
     let mut out = Vec::with_capacity(source.len() / 4);
     let mut at = 0;
     while at < source.len() {
         let rest = &source[at..];
         let first = rest.chars().next().unwrap_or(' ');
+        let is_special = special[rest.as_bytes()[0] as usize];
         let (kind, length) = if first == '\n' {
             (Some(TokenKind::Line), 1)
         } else if first.is_whitespace() {
             (None, first.len_utf8())
-        } else if let Some(length) = comment(data, rest) {
+        } else if let Some(length) = is_special.then(|| comment(data, rest)).flatten() {
             (None, length)
-        } else if let Some(length) = string(data, rest) {
+        } else if let Some(length) = is_special.then(|| string(data, rest)).flatten() {
             (Some(TokenKind::Text), length)
         } else if first.is_alphabetic() || first == '_' || first == '$' {
             (Some(TokenKind::Word), word(rest))
         } else if first.is_ascii_digit() {
             (Some(TokenKind::Number), number(rest))
         } else {
-            let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign));
-            (Some(TokenKind::Sign), sign.map_or(first.len_utf8(), |sign| sign.len()))
+            (Some(TokenKind::Sign), sign(rest).unwrap_or(first.len_utf8()))
         };
         if let Some(kind) = kind {
             push(&mut out, kind, source, at, length);
@@ -68,6 +48,28 @@ pub fn tokens(language: Language, source: &str) -> Vec<Token<'_>> {
         at += length;
     }
     out
+}
+
+/// Bytes that can begin a comment or a literal: all others are told at a glance.
+fn special(data: &LexicalData) -> [bool; 256] {
+    let comments = data
+        .line_comments
+        .iter()
+        .chain(data.block_comments.iter().map(|(open, _)| open));
+    let opens = comments.chain(data.strings.iter().map(|kind| &kind.open));
+    let first = opens.filter_map(|open| open.bytes().next());
+    let mut found = [false; 256];
+    for byte in first.chain(data.string_prefixes.bytes()) {
+        found[byte as usize] = true;
+    }
+    found
+}
+
+fn sign(rest: &str) -> Option<usize> {
+    let second = rest.as_bytes().get(1)?;
+    let may_join = b"=*/<>.&|?:+-@".contains(second);
+    let sign = may_join.then(|| SIGNS.iter().find(|sign| rest.starts_with(**sign)))??;
+    Some(sign.len())
 }
 
 fn push<'a>(out: &mut Vec<Token<'a>>, kind: TokenKind, source: &'a str, at: usize, length: usize) {

@@ -13,16 +13,23 @@ use prunella_sandbox::CancelToken;
 use super::init::view::Files;
 use super::repository::tracked;
 use super::site::{configured, directory};
-use crate::cli::{Failing, Heal};
+use crate::cli::{Failing, Heal, ModelPart};
 use crate::clock::now_ms;
-use crate::config::{Config, whole_environment};
+use crate::config::{Config, passed_variable, whole_environment};
+use crate::egress::Hosts;
 use crate::git::{Edit, NewCommit, Repo, Signature};
+use crate::heal::by_llm::Asking;
 use crate::heal::{Answer, Outcome, Request, run};
+use crate::home::Home;
+use crate::learn::{KnownFix, KnownFixes, Off};
+use crate::llm::Key;
 use crate::ui::{Exit, Fault, Problem, Ui};
 
 pub(super) fn heal(dir: Option<&Path>, options: &Heal, ui: &Ui) -> Result<Exit, Problem> {
     check_strategy(options.strategy.as_deref())?;
-    let request = request(dir, &options.failing, options.strategy.clone(), true)?;
+    let mut request = request(dir, &options.failing, options.strategy.clone(), true)?;
+    request.llm = asking(options)?;
+    request.off = off(&options.off);
     if let Some(name) = &options.branch
         && request.repo.resolve(&format!("refs/heads/{name}")).is_ok()
     {
@@ -34,6 +41,7 @@ pub(super) fn heal(dir: Option<&Path>, options: &Heal, ui: &Ui) -> Result<Exit, 
     }
     let mut answer = work(&request, ui)?;
     if let Some(candidate) = answer.candidate.take().filter(|_| !options.dry_run) {
+        remember(&request, &candidate, &answer, ui);
         write_down(&request, options, &candidate, &mut answer)?;
     }
     ui.data(&answer.report, || answer.report.text())?;
@@ -52,6 +60,32 @@ pub(super) fn diagnose(dir: Option<&Path>, failing: &Failing, ui: &Ui) -> Result
     Ok(if proven { Exit::Done } else { Exit::No })
 }
 
+fn off(parts: &[ModelPart]) -> Off {
+    let has = |part| parts.contains(&part);
+    Off {
+        ngrams: has(ModelPart::Ngrams),
+        names: has(ModelPart::Names),
+        patterns: has(ModelPart::Patterns),
+        known_fixes: has(ModelPart::KnownFixes),
+    }
+}
+
+/// Keeps a proven fix for the next time that the failure comes; only where the repository has a state directory, for
+/// `heal` makes none.
+fn remember(request: &Request, candidate: &Candidate, answer: &Answer, ui: &Ui) {
+    let home = Home::of(request.repo.root(), request.config.as_ref());
+    let Some(fingerprint) = answer.fingerprint.clone().filter(|_| home.dir().is_dir()) else {
+        return;
+    };
+    let failure = answer.report.failure.clone().unwrap_or_default();
+    let Some(fix) = KnownFix::proven(fingerprint, failure, candidate, now_ms()) else {
+        return;
+    };
+    if let Err(error) = KnownFixes::new(&home.model()).remember(fix) {
+        ui.warn(&format!("the fix could not be kept for another time: {error}"));
+    }
+}
+
 fn work(request: &Request, ui: &Ui) -> Result<Answer, Problem> {
     run(request, &|said| ui.hint(said)).map_err(|what| {
         Problem::new(
@@ -67,7 +101,12 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
     let known: Vec<&str> = STRATEGIES
         .iter()
         .map(|s| s.name())
-        .chain([crate::heal::by_search::NAME])
+        .chain([
+            crate::heal::partial::NAME,
+            crate::heal::by_known_fix::NAME,
+            crate::heal::by_search::NAME,
+            crate::heal::by_llm::NAME,
+        ])
         .collect();
     match asked {
         Some(asked) if !known.contains(&asked) => Err(Problem::new(
@@ -77,6 +116,11 @@ fn check_strategy(asked: Option<&str>) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// A failing command to which somebody else has the patch.
+pub(super) fn request_of(dir: Option<&Path>, failing: &Failing) -> Result<Request, Problem> {
+    request(dir, failing, None, false)
 }
 
 fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mends: bool) -> Result<Request, Problem> {
@@ -93,10 +137,48 @@ fn request(dir: Option<&Path>, failing: &Failing, strategy: Option<String>, mend
         timeout: failing.timeout.0,
         strategy,
         mends,
+        off: Off::default(),
         suite,
+        llm: None,
         cancel: CancelToken::new(),
         repo,
     })
+}
+
+/// The model that the command line names. It is asked late: what is wrong with it is said now.
+fn asking(options: &Heal) -> Result<Option<Asking>, Problem> {
+    let Some(choice) = options.llm.llm.clone() else {
+        if options.strategy.as_deref() == Some(crate::heal::by_llm::NAME) {
+            return Err(Problem::new(
+                Fault::Usage,
+                "the strategy `llm` needs a model",
+                "Name one with --llm, for example --llm ollama:qwen2.5-coder.",
+            ));
+        }
+        return Ok(None);
+    };
+    let variable = options.llm.llm_key.as_deref().or(choice.provider.key_variable());
+    let key = variable.and_then(passed_variable);
+    if key.is_none() && options.llm.llm_key.is_some() {
+        return Err(Problem::new(
+            Fault::Usage,
+            format!("the variable {} is not set", variable.unwrap_or_default()),
+            "Set it to the model's key, or leave --llm-key away.",
+        ));
+    }
+    let asking = Asking {
+        choice,
+        key: key.map(Key::new),
+        hosts: Hosts::new(options.llm.egress_to.iter().cloned()),
+        log: super::egress::log()?,
+        cassette: options.llm.cassette.clone(),
+        paths: options.llm.llm_path.clone(),
+        prints: options.llm.show_prompt,
+    };
+    if let Err(why) = asking.model() {
+        return Err(Problem::new(Fault::Usage, why, "Nothing was sent."));
+    }
+    Ok(Some(asking))
 }
 
 /// The repository's own test command: the owner's word, then the runner that the failing command uses, then a guess.

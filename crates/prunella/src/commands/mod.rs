@@ -6,11 +6,14 @@ mod demo;
 mod deploy;
 mod diagnose;
 mod doctor;
+mod egress;
 mod explain;
 mod heal;
 pub mod hidden;
 mod incidents;
 mod init;
+mod learn;
+mod model;
 mod replay;
 mod repository;
 mod rollback;
@@ -20,6 +23,7 @@ mod status;
 mod switch;
 mod templates;
 mod tool;
+mod verify;
 mod wait;
 
 use std::ffi::OsString;
@@ -72,7 +76,11 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Pause => switch::set(dir, true, ui).await?,
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
+            Verb::Verify(options) => verify::verify(dir, &options, ui)?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
+            Verb::Learn(options) => learn::run(dir, &options, ui)?,
+            Verb::Model(options) => model::run(dir, &options, ui)?,
+            Verb::Egress(options) => egress::egress(&options, ui)?,
             Verb::Demo(options) => return demo::demo(options, ui).await,
         };
         Ok(exit.into())

@@ -7,6 +7,7 @@ use prunella_core::release::routing;
 use prunella_gateway::control::{Client, ClientError, Reply, Request, SOCKET_NAME};
 
 use super::site::Site;
+use crate::held::HeldBack;
 use crate::ingest::last_status;
 use crate::render::{self, GatewayStatus, Status, Summary};
 use crate::ui::{Exit, Problem, Ui};
@@ -68,6 +69,7 @@ pub(super) async fn status(dir: Option<&Path>, ui: &Ui) -> Result<Exit, Problem>
         failed_over: service.failed_over.clone(),
         bad_commits: service.bad.clone(),
         open_incidents: world.open_incidents().map(Summary::of).collect(),
+        held_back: HeldBack::read(site.home.dir()).newest_first().cloned().collect(),
     };
     ui.data(&document, || render::status(&document, world.open_incidents()))?;
     if config.is_none() {

@@ -40,6 +40,8 @@ pub struct Intake {
     pub save: Span,
     /// What the analyzers may keep together.
     pub memory: Size,
+    /// After how long without a claim an incident of a service that is only observed is over.
+    pub over_after: Span,
     /// Log files that are followed.
     pub files: Vec<LogFile>,
     /// Units whose journal is followed.
@@ -105,6 +107,7 @@ impl Default for Intake {
             sync: Span::ms(1_000),
             save: Span::ms(30_000),
             memory: Size(256 << 20),
+            over_after: Span::ms(600_000),
             files: Vec::new(),
             journald: Vec::new(),
             scrape: Vec::new(),

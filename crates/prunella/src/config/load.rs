@@ -102,6 +102,7 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
         ));
     }
     super::intake::check(&config.intake)?;
+    super::maintenance::check(&config.maintenance)?;
     if !(1..=64).contains(&config.gateway.workers) {
         return Err(("gateway.workers", "must be from 1 to 64".to_owned()));
     }

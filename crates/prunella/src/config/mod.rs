@@ -7,7 +7,7 @@ mod units;
 
 pub use intake::{Intake, Journald, LogFile, Scrape};
 pub use load::{ConfigError, FILE_NAME, load, parse};
-pub use maintenance::{Daily, Maintenance};
+pub use maintenance::{Daily, Maintenance, OfService, Once};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;

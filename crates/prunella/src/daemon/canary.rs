@@ -115,18 +115,14 @@ impl Daemon {
             return Ok(false);
         };
         let world = self.journal.world();
-        if world.incidents.values().any(|i| i.failing.release == release) {
+        if world.incidents.values().any(|i| i.is_of(&release)) {
             return Ok(false);
         }
         let Some(anomaly) = self.anomaly(&release, compared) else {
             return Ok(false);
         };
         self.record(anomaly).await?;
-        Ok(self
-            .journal
-            .world()
-            .open_incidents()
-            .any(|i| i.failing.release == release))
+        Ok(self.journal.world().open_incidents().any(|i| i.is_of(&release)))
     }
 
     fn anomaly(&self, release: &ReleaseId, compared: Comparison) -> Option<Anomaly> {

@@ -42,7 +42,8 @@ impl Daemon {
             service: &world.service,
             strategies: &strategies,
             heals_in_a_row: world.heals_in_a_row(incident),
-            duplicate_of: world.duplicate_of(incident),
+            duplicate_of: self.absorbed.get(&incident.id).or_else(|| world.duplicate_of(incident)),
+            is_quiet: self.is_quiet(incident),
         };
         next_step(incident, &around)
     }
@@ -247,7 +248,7 @@ impl Daemon {
         !self.running.contains_key(release) || self.recent.restarts.contains_key(release)
     }
 
-    async fn append_to(&mut self, incident: &IncidentId, event: Event) -> Result<(), JournalError> {
+    pub(super) async fn append_to(&mut self, incident: &IncidentId, event: Event) -> Result<(), JournalError> {
         self.journal
             .decide(&Stream::Incident(incident.clone()), |_| vec![event.clone()])
             .await?;
@@ -352,7 +353,8 @@ impl Daemon {
             }
         }
         let failing = &incident.failing.release;
-        if service.failed_over.contains_key(failing) && service.releases.get(failing).is_some_and(|r| r.is_live()) {
+        let ours = !incident.observed && service.failed_over.contains_key(failing);
+        if ours && service.releases.get(failing).is_some_and(|r| r.is_live()) {
             let end = ReleaseEnd::RolledBack {
                 why: format!("{} ({outcome})", incident.id),
             };
@@ -365,6 +367,7 @@ impl Daemon {
             self.journal.append(&Stream::Releases, &events).await?;
         }
         self.grouper.resolve(&incident.id, clock::now_ms());
+        self.absorbed.remove(&incident.id);
         self.reporter
             .say("closed", &format!("{}: {outcome}: {why}", incident.id));
         self.append_to(&incident.id, Event::Incident(IncidentEvent::Closed { outcome, why }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use prunella_core::detect::{Anomaly, AnomalyKind, Severity};
+use prunella_core::detect::{Anomaly, AnomalyKind, Severity, SuppressReason};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::otlp::Known;
 
@@ -71,7 +71,8 @@ impl Daemon {
         }
     }
 
-    /// An anomaly of the service that runs here goes the way of the detectors' anomalies. One of another service is told.
+    /// An anomaly of the service that runs here goes the way of the detectors' anomalies. One of another service, or of a
+    /// release of this one that is not ours, is of something that is only observed.
     pub(super) fn take_anomaly(&mut self, mut anomaly: Anomaly) {
         let service = &self.journal.world().service;
         let ours = anomaly
@@ -84,23 +85,25 @@ impl Daemon {
                 anomaly.release = active.id.clone();
             }
         }
-        if ours && service.releases.contains_key(&anomaly.release) {
-            if self.unrecorded.len() < MAX_UNRECORDED {
-                self.unrecorded.push_back(anomaly);
-            }
-            return;
-        }
-        let whose = anomaly
-            .service
-            .as_ref()
-            .map_or("an unnamed service", ServiceName::as_str);
-        let what = anomaly.evidence.first().unwrap_or(&anomaly.detector);
-        let kind = if anomaly.severity == Severity::Page {
-            "page"
+        let ours = ours && service.releases.contains_key(&anomaly.release);
+        let queue = if ours {
+            &mut self.unrecorded
         } else {
-            "odd"
+            &mut self.elsewhere
         };
-        self.reporter
-            .say("anomaly", &format!("{kind}: {whose} {}: {what}", anomaly.release));
+        if queue.len() < MAX_UNRECORDED {
+            queue.push_back(anomaly);
+        } else {
+            self.hold_back(&anomaly, &SuppressReason::QueueLimit);
+        }
+    }
+
+    /// Notes a claim that opens no incident. What is page-worthy is shown by `status`; what is odd is told.
+    pub(super) fn hold_back(&mut self, anomaly: &Anomaly, reason: &SuppressReason) {
+        if anomaly.severity == Severity::Odd {
+            self.tell_anomaly(anomaly, "");
+        } else if self.held_back.add(anomaly, reason) {
+            self.tell_anomaly(anomaly, &format!(" (opens no incident: {reason})"));
+        }
     }
 }

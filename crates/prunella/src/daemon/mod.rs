@@ -7,6 +7,7 @@
 
 mod canary;
 mod effects;
+mod elsewhere;
 mod incidents;
 mod intake;
 mod observe;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use prunella_core::detect::{Anomaly, CanaryComparison, Comparison, Detectors, Grouper, ReleaseHistory};
-use prunella_core::id::ReleaseId;
+use prunella_core::id::{IncidentId, ReleaseId};
 use prunella_core::policy::Policy;
 use prunella_core::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::config::Config;
 use crate::git::Repo;
+use crate::held::HeldBack;
 use crate::home::{DaemonLock, Home};
 use crate::ingest::Intake;
 use crate::journal::{Journal, JournalError};
@@ -91,6 +93,11 @@ struct Daemon {
     /// What the intake was last told of the releases.
     told: intake::Told,
     unrecorded: VecDeque<Anomaly>,
+    /// Anomalies of services that are only observed, which wait for the ledger.
+    elsewhere: VecDeque<Anomaly>,
+    /// Open incidents that turned out to be another one.
+    absorbed: BTreeMap<IncidentId, IncidentId>,
+    held_back: HeldBack,
     /// When what was learned was last saved, ms since the epoch.
     saved_at_ms: i64,
     effects: JoinSet<Done>,
@@ -217,10 +224,12 @@ impl Daemon {
         self.journal.refresh().await?;
         self.policy.paused = self.journal.world().service.paused;
         self.tell_intake();
-        if !self.unrecorded.is_empty() {
+        if !self.unrecorded.is_empty() || !self.elsewhere.is_empty() {
             self.take_acknowledgements();
         }
         self.record_anomalies().await?;
+        self.record_elsewhere().await?;
+        self.held_back.write(self.home.dir());
         if !self.stopping {
             self.plan_incidents().await?;
             self.plan_releases().await?;
@@ -276,7 +285,11 @@ impl Daemon {
     /// What is only known of releases that have ended and that no open incident is about.
     fn forget_what_is_over(&mut self) {
         let world = self.journal.world();
-        let of_incidents: BTreeSet<&ReleaseId> = world.open_incidents().map(|i| &i.failing.release).collect();
+        let of_incidents: BTreeSet<&ReleaseId> = world
+            .open_incidents()
+            .filter(|i| !i.observed)
+            .map(|i| &i.failing.release)
+            .collect();
         let releases = &world.service.releases;
         let lives =
             |id: &ReleaseId| of_incidents.contains(id) || releases.get(id).is_some_and(|release| release.is_live());

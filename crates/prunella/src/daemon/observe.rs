@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use prunella_core::detect::{Anomaly, Context, Decision, Severity};
+use prunella_core::detect::{Anomaly, Context, Decision, Severity, SuppressReason};
 use prunella_core::diagnose::failure::{FailureIdentity, Location};
 use prunella_core::id::{CommitId, IncidentId, ReleaseId};
 use prunella_core::incident::{Incident, IncidentEvent, MAX_ANOMALIES, ReleaseRef};
@@ -67,6 +67,8 @@ impl Daemon {
         for anomaly in self.detectors.observe(signal, &context) {
             if self.unrecorded.len() < MAX_UNRECORDED {
                 self.unrecorded.push_back(anomaly);
+            } else {
+                self.hold_back(&anomaly, &SuppressReason::QueueLimit);
             }
         }
     }
@@ -109,23 +111,37 @@ impl Daemon {
         if !self.journal.world().service.releases.contains_key(&anomaly.release) {
             return Ok(());
         }
-        self.grouper.maintain(self.config.maintenance.windows(anomaly.at_ms));
+        self.before_deciding(&anomaly);
         let decision = self.grouper.decide(&anomaly, &self.context());
         let world = self.journal.world();
-        let open = world.open_incidents().find(|i| i.failing.release == anomaly.release);
-        if let Some(incident) = open.cloned() {
-            return self.join(&incident, anomaly).await;
-        }
-        match decision {
-            Decision::Open { incident } => self.open_incident(incident, anomaly).await,
-            Decision::Join { incident } => match world.incidents.get(&incident).cloned() {
-                Some(open) if open.is_open() => self.join(&open, anomaly).await,
+        let open = world.open_incidents().find(|i| i.is_of(&anomaly.release));
+        let known = |id: &IncidentId| world.incidents.get(id).cloned();
+        let id = match (open.cloned(), decision) {
+            (Some(incident), _) => self.join_as(incident, anomaly).await?,
+            (None, Decision::Open { incident }) => {
+                self.open_incident(incident.clone(), anomaly).await?;
+                incident
+            }
+            (None, Decision::Join { incident }) => match known(&incident) {
+                Some(open) if open.is_open() => self.join_as(open, anomaly).await?,
                 // The ledger could not be written when it was to be opened.
-                None if anomaly.severity == Severity::Page => self.open_incident(incident, anomaly).await,
-                _ => Ok(()),
+                None if anomaly.severity == Severity::Page => {
+                    self.open_incident(incident.clone(), anomaly).await?;
+                    incident
+                }
+                _ => return Ok(()),
             },
-            Decision::Suppress(_) => Ok(()),
-        }
+            (None, Decision::Suppress(reason)) => {
+                self.hold_back(&anomaly, &reason);
+                return Ok(());
+            }
+        };
+        self.settle(&id).await
+    }
+
+    async fn join_as(&mut self, incident: Incident, anomaly: Anomaly) -> Result<IncidentId, JournalError> {
+        self.join(&incident, anomaly).await?;
+        Ok(incident.id)
     }
 
     /// Takes up what people know of: its causes open no other incident until then.
@@ -134,8 +150,9 @@ impl Daemon {
         let known = self.journal.world().incidents.values();
         let known = known.filter_map(|i| Some((i, i.acknowledged_until_ms.filter(|until| *until > now)?)));
         for (incident, until_ms) in known {
+            let by = incident.acknowledged_by.as_deref().unwrap_or("a person");
             self.grouper
-                .acknowledge(&incident.id, &incident.service, &incident.anomalies, until_ms);
+                .acknowledge(&incident.id, &incident.service, &incident.anomalies, until_ms, by);
         }
     }
 
@@ -163,7 +180,7 @@ impl Daemon {
         })
     }
 
-    async fn join(&mut self, incident: &Incident, anomaly: Anomaly) -> Result<(), JournalError> {
+    pub(super) async fn join(&mut self, incident: &Incident, anomaly: Anomaly) -> Result<(), JournalError> {
         let same = |a: &Anomaly| {
             a.detector == anomaly.detector && a.route == anomaly.route && a.fingerprint == anomaly.fingerprint
         };

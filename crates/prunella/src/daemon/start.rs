@@ -16,6 +16,7 @@ use super::{Daemon, Reporter, RunOptions};
 use crate::clock;
 use crate::config::{self, Command, Config, ConfigError};
 use crate::git::Repo;
+use crate::held::HeldBack;
 use crate::home::Home;
 use crate::ingest::Intake;
 use crate::journal::Journal;
@@ -53,13 +54,19 @@ pub(super) async fn start(
         told: super::intake::Told::default(),
         policy: config.policy(),
         detectors: Detectors::new(service),
-        grouper: Grouper::new(GroupConfig::default()),
+        grouper: Grouper::new(GroupConfig {
+            observed_window_ms: config.intake.over_after.as_ms().unsigned_abs(),
+            ..GroupConfig::default()
+        }),
         histories: BTreeMap::new(),
         saved_at_ms: clock::now_ms(),
         comparison: None,
         worse: None,
         recent: Recent::default(),
         unrecorded: std::collections::VecDeque::new(),
+        elsewhere: std::collections::VecDeque::new(),
+        absorbed: BTreeMap::new(),
+        held_back: HeldBack::read(home.dir()),
         effects: JoinSet::new(),
         in_flight: std::collections::BTreeSet::new(),
         running: BTreeMap::new(),
@@ -142,10 +149,10 @@ impl Daemon {
 
     /// The incidents that are open take further anomalies in as before.
     fn regroup(&mut self) {
-        let context = self.context();
-        let open: Vec<_> = self.journal.world().open_incidents().cloned().collect();
-        for anomaly in open.iter().flat_map(|i| &i.anomalies) {
-            self.grouper.decide(anomaly, &context);
+        let now = clock::now_ms();
+        for open in self.journal.world().open_incidents() {
+            self.grouper
+                .resume(&open.id, &open.service, &open.anomalies, open.observed, now);
         }
     }
 

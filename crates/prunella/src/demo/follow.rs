@@ -176,7 +176,10 @@ fn incident_words(event: &IncidentEvent, incident: Option<&Incident>) -> Option<
                 format!("{detector} of release {}{route}{evidence}", failing.release),
             )
         }
-        IncidentEvent::Joined { .. } | IncidentEvent::Acknowledged { .. } => return None,
+        IncidentEvent::Joined { .. }
+        | IncidentEvent::Acknowledged { .. }
+        | IncidentEvent::Observed { .. }
+        | IncidentEvent::Rooted { .. } => return None,
         IncidentEvent::Mitigated { mitigation } => ("mitigated", mitigation_words(mitigation)),
         IncidentEvent::Captured { summary, .. } => ("captured", short(summary)),
         IncidentEvent::Diagnosed { diagnosis, .. } => ("diagnosed", diagnosis_words(diagnosis)),

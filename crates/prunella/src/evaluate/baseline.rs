@@ -21,20 +21,20 @@ const MAX_UNTRACED: usize = 600;
 const MAX_COMPARED: usize = 16;
 
 /// The state before.
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     /// All tests by their index.
-    pub(super) tests: BTreeMap<usize, TestRow>,
+    pub(crate) tests: BTreeMap<usize, TestRow>,
     /// The failing ones, the quickest first.
-    pub(super) failing: Vec<usize>,
+    pub(crate) failing: Vec<usize>,
     /// The executed lines.
-    pub(super) spectrum: Spectrum,
+    pub(crate) spectrum: Spectrum,
     /// What the failing tests show.
-    pub(super) symptoms: Symptoms,
+    pub(crate) symptoms: Symptoms,
     types: BTreeMap<String, ObservedTypes>,
 }
 
 /// Runs the command once under the driver.
-pub(super) fn run(
+pub(crate) fn run(
     session: &mut Session<'_>,
     until: f64,
     wall: Duration,
@@ -67,14 +67,14 @@ fn run_as(
         job.limit = 20.0;
         job.passing_traced = 0;
     }
-    let ran = session.run(job, &[], wall, cancel)?;
+    let ran = session.run::<()>(job, &[], wall, cancel)?;
     let tests: Vec<TestRow> = rows(ran.out.path(), "tests.jsonl");
     tracing::debug!(mode, tests = tests.len(), exit = ?ran.report.exit, errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "baseline");
     Ok(tests)
 }
 
 impl Baseline {
-    pub(super) fn of(rows: Vec<TestRow>) -> Self {
+    pub(crate) fn of(rows: Vec<TestRow>) -> Self {
         let tests: BTreeMap<usize, TestRow> = rows.into_iter().map(|row| (row.index, row)).collect();
         let mut spectrum = Spectrum::default();
         let mut types: BTreeMap<String, ObservedTypes> = BTreeMap::new();
@@ -124,14 +124,14 @@ impl Baseline {
     }
 
     /// The types that were seen in a file.
-    pub(super) fn types(&self, file: &str) -> ObservedTypes {
+    pub(crate) fn types(&self, file: &str) -> ObservedTypes {
         self.types.get(file).cloned().unwrap_or_default()
     }
 
     /// The tests that a change of these lines has to pass, in the suite's order: the failing ones, those that run a line
     /// of them, and a number of those of which that is not known. The order matters: some tests pass only after others, or
     /// only before them.
-    pub(super) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
+    pub(crate) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
         let reaches = |row: &TestRow| {
             row.lines
                 .get(file)
@@ -147,14 +147,14 @@ impl Baseline {
     }
 
     /// Whether every failing test ends with an exception of the code, or never; none with an assertion.
-    pub(super) fn crashed(&self) -> bool {
+    pub(crate) fn crashed(&self) -> bool {
         const JUDGED: &[&str] = &["AssertionError", "Failed", "SystemExit"];
         let mut ends = self.symptoms.exceptions.iter();
         !self.symptoms.exceptions.is_empty() && ends.all(|end| !JUDGED.contains(&end.as_str()))
     }
 
     /// The longest time that a test took which ended by itself, in seconds: what fails by an assertion has done its work.
-    pub(super) fn longest(&self) -> f64 {
+    pub(crate) fn longest(&self) -> f64 {
         let ended = self
             .tests
             .values()
@@ -184,7 +184,7 @@ fn symptoms<'a>(failing: impl Iterator<Item = &'a TestRow>) -> Symptoms {
 }
 
 /// The language of a file, if its changes can be searched.
-pub(super) fn language(file: &str) -> Option<Language> {
+pub(crate) fn language(file: &str) -> Option<Language> {
     match Path::new(file).extension()?.to_str()? {
         "py" => Some(Language::Python),
         "js" | "cjs" | "mjs" => Some(Language::JavaScript),
@@ -193,7 +193,7 @@ pub(super) fn language(file: &str) -> Option<Language> {
 }
 
 /// Whether a file may be repaired: not what is protected, nor what lies beside tests in a folder named after them.
-pub(super) fn is_ours(file: &str) -> bool {
+pub(crate) fn is_ours(file: &str) -> bool {
     const WORDS: &[&str] = &[
         "test",
         "tests",

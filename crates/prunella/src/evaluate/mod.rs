@@ -7,24 +7,23 @@
 //! *Source*: PraPR's evaluation without restart (ISSTA 2019); clustering by behaviour as in AlphaCode and PATCH-SIM.
 //! *Fix safety*: what the driver says is untrusted: it orders candidates, and the judge runs everything anew.
 
-mod baseline;
-mod house;
+pub(crate) mod baseline;
 mod pairs;
 mod pool;
-mod search;
-mod session;
+pub(crate) mod search;
+pub(crate) mod session;
 mod v8;
 mod whole;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::repair::Draft;
-use prunella_core::repair::synth::Surprise;
+use prunella_core::repair::synth::{Change, NodeId, Surprise, Tree};
 use prunella_sandbox::JailSpec;
 
-pub use house::{House, collect};
+pub use crate::learn::{House, collect};
 pub use search::search;
 pub use session::write_driver;
 
@@ -52,7 +51,12 @@ pub struct SearchTask<'a> {
     pub core_budget: Duration,
     /// The language model, if it is used.
     pub model: Option<&'a dyn Naturalness>,
+    /// Changes of a function beside those of the operators, if there are any.
+    pub beside: Option<&'a Proposer<'a>>,
 }
+
+/// Proposes changes of a function of a file, as mined patterns do.
+pub type Proposer<'a> = dyn Fn(&str, &Tree, NodeId) -> Vec<Change> + Sync + 'a;
 
 /// A candidate that passes the failing tests and those that reach what it changes.
 #[derive(Clone, Debug)]

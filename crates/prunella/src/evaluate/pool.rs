@@ -71,6 +71,12 @@ impl Pool {
         let tree = &self.trees[file];
         let (first, last) = extent(tree, id);
         let mut found = changes(tree, id, &baseline.types(file), &baseline.symptoms);
+        for change in task.beside.map(|beside| beside(file, tree, id)).unwrap_or_default() {
+            match found.iter_mut().find(|known| known.edits == change.edits) {
+                Some(known) => known.score = known.score.max(change.score),
+                None => found.push(change),
+            }
+        }
         let surprise = task.model.map(|model| model.of_file(file, &tree.source));
         let evidence = Evidence {
             spectrum: &baseline.spectrum,

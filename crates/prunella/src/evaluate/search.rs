@@ -319,7 +319,7 @@ pub(super) fn draft(pool: &Pool, baseline: &Baseline, entry: &Entry, confidence:
 }
 
 /// A moment in the driver's terms: seconds since 1970.
-fn until(left: Duration) -> f64 {
+pub(crate) fn until(left: Duration) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds are enough")]
     let now = clock::now_ms() as f64 / 1000.0;
     now + left.as_secs_f64()

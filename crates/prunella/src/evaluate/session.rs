@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use prunella_sandbox::{CancelToken, Mount, Report};
+use serde::Serialize;
 use tempfile::TempDir;
 
-use super::wire::{CandidateRow, Job};
+use super::wire::Job;
 use super::{NotSearched, SearchTask};
 
 /// Where the driver and its results are inside.
@@ -27,26 +28,32 @@ const FILES: &[(&str, &str)] = &[
     ("prunella_swap.py", include_str!("driver/prunella_swap.py")),
     ("prunella_inputs.py", include_str!("driver/prunella_inputs.py")),
     ("prunella_agree.py", include_str!("driver/prunella_agree.py")),
+    (
+        "prunella_refute.py",
+        include_str!("../refute/driver/prunella_refute.py"),
+    ),
+    ("prunella_graft.py", include_str!("../refute/driver/prunella_graft.py")),
+    ("prunella_laws.py", include_str!("../refute/driver/prunella_laws.py")),
 ];
 
 /// A failing command and where the driver stands.
-pub(super) struct Session<'a> {
+pub(crate) struct Session<'a> {
     task: &'a SearchTask<'a>,
     driver: TempDir,
-    pub(super) mode: &'static str,
+    pub(crate) mode: &'static str,
     runs: u32,
 }
 
 /// A run's results, gone when dropped.
-pub(super) struct Ran {
+pub(crate) struct Ran {
     /// The folder with the files of results.
-    pub(super) out: TempDir,
+    pub(crate) out: TempDir,
     /// What the sandbox reports.
-    pub(super) report: Report,
+    pub(crate) report: Report,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(task: &'a SearchTask<'a>) -> Result<Self, NotSearched> {
+    pub(crate) fn new(task: &'a SearchTask<'a>) -> Result<Self, NotSearched> {
         let driver = folder(0o755)?;
         write_driver(driver.path())?;
         Ok(Self {
@@ -58,10 +65,10 @@ impl<'a> Session<'a> {
     }
 
     /// One run of the driver.
-    pub(super) fn run(
+    pub(crate) fn run<T: Serialize>(
         &mut self,
         mut job: Job,
-        candidates: &[CandidateRow],
+        candidates: &[T],
         wall: Duration,
         cancel: &CancelToken,
     ) -> Result<Ran, NotSearched> {
@@ -113,7 +120,7 @@ impl<'a> Session<'a> {
     }
 
     /// A job with nothing particular in it.
-    pub(super) fn job(&self, job: &'static str, until: f64) -> Job {
+    pub(crate) fn job(&self, job: &'static str, until: f64) -> Job {
         let children = u64::try_from(self.task.cores + 1).unwrap_or(3);
         let memory = (self.task.jail)(self.task.argv, Duration::from_secs(60))
             .limits

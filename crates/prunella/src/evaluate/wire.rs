@@ -14,84 +14,84 @@ const MAX_BYTES: u64 = 128 << 20;
 
 /// One job for the driver.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Job {
+pub(crate) struct Job {
     /// `baseline`, `evaluate` or `agree`.
-    pub(super) job: &'static str,
+    pub(crate) job: &'static str,
     /// `harness` waits for a test harness, `process` runs the whole command as the one test.
-    pub(super) mode: &'static str,
+    pub(crate) mode: &'static str,
     /// Where results are written.
-    pub(super) out: String,
+    pub(crate) out: String,
     /// The tree.
-    pub(super) root: String,
+    pub(crate) root: String,
     /// When it has to end, in seconds since 1970.
-    pub(super) until: f64,
+    pub(crate) until: f64,
     /// The limit of one test, in seconds.
-    pub(super) limit: f64,
+    pub(crate) limit: f64,
     /// Limits of a candidate's tests, tried one after the other.
-    pub(super) limits: Vec<f64>,
+    pub(crate) limits: Vec<f64>,
     /// The most tests that are looked at.
-    pub(super) most: usize,
+    pub(crate) most: usize,
     /// The most failing tests that are traced.
-    pub(super) failing_traced: usize,
+    pub(crate) failing_traced: usize,
     /// The most passing tests that are traced.
-    pub(super) passing_traced: usize,
+    pub(crate) passing_traced: usize,
     /// The file with the candidates.
-    pub(super) candidates: String,
+    pub(crate) candidates: String,
     /// Processes that evaluate at a time.
-    pub(super) workers: usize,
+    pub(crate) workers: usize,
     /// Whether each candidate has a process of its own from the beginning.
-    pub(super) solo: bool,
+    pub(crate) solo: bool,
     /// Whether each candidate is asked which of the failing tests it mends, instead of whether it mends all.
-    pub(super) count: bool,
+    pub(crate) count: bool,
     /// Seconds of the processor that each of them may take.
-    pub(super) core_seconds: f64,
+    pub(crate) core_seconds: f64,
     /// Tests whose calls give the inputs of an agreement.
-    pub(super) tests: Vec<usize>,
+    pub(crate) tests: Vec<usize>,
     /// Generated inputs of an agreement.
-    pub(super) inputs: usize,
+    pub(crate) inputs: usize,
     /// What the inputs are drawn by.
-    pub(super) seed: u64,
+    pub(crate) seed: u64,
     /// Seconds for one candidate's answers.
-    pub(super) each: f64,
+    pub(crate) each: f64,
     /// Modules that are loaded before a whole command is forked.
-    pub(super) preload: Vec<String>,
+    pub(crate) preload: Vec<String>,
     /// Bytes that one child may use beyond what it has.
-    pub(super) memory: u64,
+    pub(crate) memory: u64,
 }
 
 /// One test of the baseline.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct TestRow {
+pub(crate) struct TestRow {
     #[serde(default)]
-    pub(super) passed: bool,
+    pub(crate) passed: bool,
     #[serde(default)]
-    pub(super) skipped: bool,
+    pub(crate) skipped: bool,
     #[serde(default)]
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     #[serde(default)]
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     #[serde(default)]
-    pub(super) index: usize,
+    pub(crate) index: usize,
     #[serde(default)]
-    pub(super) lines: BTreeMap<String, Vec<u32>>,
+    pub(crate) lines: BTreeMap<String, Vec<u32>>,
     /// Whether its lines are known.
     #[serde(default)]
-    pub(super) traced: bool,
+    pub(crate) traced: bool,
     /// Lines with the class of the exception that left them.
     #[serde(default)]
-    pub(super) raised: Vec<(String, u32, String)>,
+    pub(crate) raised: Vec<(String, u32, String)>,
     /// What failing assertions compared: two texts or two numbers each.
     #[serde(default)]
-    pub(super) compared: Vec<Compared>,
+    pub(crate) compared: Vec<Compared>,
     /// `file::function` → variable → type names.
     #[serde(default)]
-    pub(super) types: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    pub(crate) types: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
 /// Two values that a test compared and that differ.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Compared {
+pub(crate) enum Compared {
     /// Texts.
     Texts(String, String),
     /// Numbers.
@@ -102,54 +102,54 @@ pub(super) enum Compared {
 
 /// One candidate.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct CandidateRow {
-    pub(super) id: usize,
+pub(crate) struct CandidateRow {
+    pub(crate) id: usize,
     /// The absolute path.
-    pub(super) file: String,
-    pub(super) name: String,
-    pub(super) qualname: String,
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) qualname: String,
     /// The line of the definition, from 1, and the unit's last line.
-    pub(super) line: u32,
-    pub(super) last: u32,
+    pub(crate) line: u32,
+    pub(crate) last: u32,
     /// What stands around the definition, outermost first: `class A:`.
-    pub(super) around: Vec<String>,
+    pub(crate) around: Vec<String>,
     /// The unit's new text.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The failing tests, the quickest first.
-    pub(super) tests: Vec<usize>,
+    pub(crate) tests: Vec<usize>,
     /// All tests that it has to pass, in the suite's order; run from a fresh start if those pass.
-    pub(super) then: Vec<usize>,
+    pub(crate) then: Vec<usize>,
     /// Whether parameters changed, so that defaults must be made anew.
-    pub(super) defaults: bool,
+    pub(crate) defaults: bool,
 }
 
 /// What became of a candidate.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct ResultRow {
-    pub(super) id: usize,
+pub(crate) struct ResultRow {
+    pub(crate) id: usize,
     /// `passed`, `failed`, `hung`, `invalid` or `unswapped`.
     #[serde(default)]
-    pub(super) end: String,
+    pub(crate) end: String,
     #[serde(default)]
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     #[serde(default)]
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// The failing tests that pass with it, where that was asked.
     #[serde(default)]
-    pub(super) mended: Vec<usize>,
+    pub(crate) mended: Vec<usize>,
 }
 
 /// What a candidate (without an id: the code as it is) does on the inputs.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct AgreeRow {
+pub(crate) struct AgreeRow {
     #[serde(default)]
-    pub(super) id: Option<usize>,
+    pub(crate) id: Option<usize>,
     #[serde(default)]
-    pub(super) answers: Vec<String>,
+    pub(crate) answers: Vec<String>,
 }
 
 /// What every JSON file of a folder holds, as far as it can be read; at most 1000 files.
-pub(super) fn rows_of_folder<T: DeserializeOwned>(folder: &Path) -> Vec<T> {
+pub(crate) fn rows_of_folder<T: DeserializeOwned>(folder: &Path) -> Vec<T> {
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
     let mut left = MAX_BYTES;
     let mut found = Vec::new();
@@ -166,7 +166,7 @@ pub(super) fn rows_of_folder<T: DeserializeOwned>(folder: &Path) -> Vec<T> {
 }
 
 /// The rows of a file of results, as many as can be read; none if there is no such file.
-pub(super) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Vec<T> {
+pub(crate) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Vec<T> {
     let mut text = Vec::new();
     // The folder is written to by the run: a link would lead elsewhere, a pipe would never end.
     let is_plain = std::fs::symlink_metadata(folder.join(name)).is_ok_and(|meta| meta.is_file());

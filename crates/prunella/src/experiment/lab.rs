@@ -310,6 +310,7 @@ impl Lab {
             before,
             after: self.suite(commit)?,
             again: Vec::new(),
+            before_again: Vec::new(),
         };
         while comparison.is_worth_another_run() && !self.cancel.is_cancelled() {
             comparison.again.push(self.suite(commit)?);

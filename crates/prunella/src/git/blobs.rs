@@ -70,6 +70,47 @@ pub(super) fn many(
     Ok(found)
 }
 
+impl Repo {
+    /// Reads contents by their names, a batch of at most `batch` bytes at a time, so that a whole repository need not be
+    /// in memory. `None` stands for one that is longer than `per_file` bytes or missing.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn contents(
+        &self,
+        ids: &[&str],
+        per_file: usize,
+        batch: usize,
+        take: &mut dyn FnMut(HashMap<String, Option<Vec<u8>>>),
+    ) -> Result<(), GitError> {
+        /// Names in one question.
+        const NAMES: usize = 5000;
+        for ids in ids.chunks(NAMES) {
+            let mut left: Vec<&str> = ids.to_vec();
+            while !left.is_empty() {
+                let found = many(self, &left, per_file, batch.max(per_file))?;
+                // What did not fit beside the others comes next; where nothing fits, what is left is too long.
+                let is_late = |id: &&str| matches!(found.get(*id), Some(Blob::TooLarge));
+                let late: Vec<&str> = left.iter().copied().filter(is_late).collect();
+                let progress = late.len() < left.len();
+                let whole = found
+                    .into_iter()
+                    .filter(|(_, blob)| !progress || !matches!(blob, Blob::TooLarge));
+                take(
+                    whole
+                        .map(|(id, blob)| match blob {
+                            Blob::Content(content) => (id, Some(content)),
+                            Blob::TooLarge | Blob::Missing => (id, None),
+                        })
+                        .collect(),
+                );
+                left = if progress { late } else { Vec::new() };
+            }
+        }
+        Ok(())
+    }
+}
+
 /// `<id> blob <size>\n<content>\n`, again and again.
 fn parse_batch(mut bytes: &[u8], found: &mut HashMap<String, Blob>) -> Result<(), GitError> {
     let broken = || GitError::protocol("cat-file", "a broken batch");
@@ -86,4 +127,30 @@ fn parse_batch(mut bytes: &[u8], found: &mut HashMap<String, Blob>) -> Result<()
         bytes = bytes.get(end + size + 2..).ok_or_else(broken)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_testkit::repo::RepoBuilder;
+
+    use super::*;
+
+    #[test]
+    fn contents_come_in_batches() {
+        let mut builder = RepoBuilder::new();
+        let long = "x".repeat(100);
+        let head = builder.commit(&[("a", "aaaa"), ("b", "bbbb"), ("c", "cccc"), ("long", &long)], "One");
+        let repo = Repo::open(builder.path()).unwrap();
+        let listed = repo.listing(&head).unwrap();
+        let ids: Vec<&str> = listed.iter().map(|file| file.id.as_str()).collect();
+        let (mut all, mut batches) = (HashMap::new(), 0);
+        repo.contents(&ids, 10, 10, &mut |found| {
+            batches += 1;
+            all.extend(found);
+        })
+        .unwrap();
+        let sizes: Vec<Option<usize>> = ids.iter().map(|id| all[*id].as_ref().map(Vec::len)).collect();
+        assert_eq!(sizes, [Some(4), Some(4), Some(4), None]);
+        assert!(batches > 1);
+    }
 }

@@ -1,5 +1,7 @@
 //! Commits and how they follow each other.
 
+use std::collections::BTreeMap;
+
 use prunella_core::id::CommitId;
 
 use super::error::GitError;
@@ -138,6 +140,78 @@ impl Repo {
         let names = String::from_utf8_lossy(&names).into_owned();
         let parse = |name: &str| CommitId::parse(name).map_err(|e| GitError::protocol("log", e.to_string()));
         names.lines().map(parse).collect()
+    }
+
+    /// The commits that are contained in `bad` and not in `good`, each with the paths that it changed; merges have none.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn touched(&self, good: &CommitId, bad: &CommitId) -> Result<Vec<(CommitId, Vec<String>)>, GitError> {
+        let range = format!("{good}..{bad}");
+        let args = [
+            "log",
+            "--format=%x01%H",
+            "--name-only",
+            "--no-color",
+            range.as_str(),
+            "--",
+        ];
+        let output = self.git(args).run()?;
+        let mut found: Vec<(CommitId, Vec<String>)> = Vec::new();
+        for line in String::from_utf8_lossy(&output).lines() {
+            if let Some(name) = line.strip_prefix('\u{1}') {
+                let commit = CommitId::parse(name).map_err(|e| GitError::protocol("log", e.to_string()))?;
+                found.push((commit, Vec::new()));
+            } else if let Some((_, paths)) = found.last_mut()
+                && !line.is_empty()
+            {
+                paths.push(line.to_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where files of `old` are at `new`, if they were moved: by their old path.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn moved(&self, old: &CommitId, new: &CommitId) -> Result<BTreeMap<String, String>, GitError> {
+        let args = [
+            "diff",
+            "-z",
+            "-M",
+            "--name-status",
+            "--diff-filter=R",
+            old.as_str(),
+            new.as_str(),
+            "--",
+        ];
+        let output = self.git(args).run()?;
+        let fields: Vec<&str> = output
+            .split(|byte| *byte == 0)
+            .filter_map(|field| std::str::from_utf8(field).ok())
+            .collect();
+        let pairs = fields
+            .chunks_exact(3)
+            .map(|field| (field[1].to_owned(), field[2].to_owned()));
+        Ok(pairs.collect())
+    }
+
+    /// Whether a file of a commit has these words.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn mentions(&self, commit: &CommitId, words: &str) -> Result<bool, GitError> {
+        let args = ["grep", "-q", "-I", "-F", "-w", "-e", words, commit.as_str()];
+        match self.git(args).run_any()? {
+            output if output.code == 0 => Ok(true),
+            output if output.code == 1 => Ok(false),
+            output => Err(GitError::Failed {
+                command: "grep".to_owned(),
+                code: output.code,
+                stderr: output.stderr,
+            }),
+        }
     }
 
     fn log(&self, what: &[&str]) -> Result<Vec<CommitInfo>, GitError> {

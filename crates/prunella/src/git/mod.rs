@@ -6,11 +6,13 @@
 mod blame;
 mod blobs;
 mod changes;
+mod edited;
 mod edits;
 mod error;
 mod export;
 mod history;
 mod owners;
+mod patch;
 mod repo;
 mod run;
 mod shadow;
@@ -18,11 +20,13 @@ mod write;
 
 pub use blame::BlamedLine;
 pub use changes::{Base, ContentLimits, FileChange, Status};
+pub use edited::{Edited, EditedFile};
 pub use edits::{Edit, FileMode, apply_edits};
 pub use error::GitError;
 pub use export::{Exported, remove_stale_exports};
 pub use history::{CommitInfo, Dirty};
 pub use owners::matches_pattern;
+pub use patch::MAX_PATCH;
 pub use repo::{FileAt, Repo, TreeId};
 pub use shadow::{Listed, Snapshot};
 pub use write::{NewCommit, Signature};

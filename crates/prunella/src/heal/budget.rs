@@ -11,6 +11,10 @@ use crate::config::Span;
 /// wrong by up to half, so that the result is an estimate ± 50 %.
 pub const WATTS_PER_CORE: f64 = 3.7;
 
+/// The energy that a language model is taken to need for a token, in joules: a call of 9,000 tokens costs as much as 10 to
+/// 40 minutes of one busy core. Published measurements differ by an order of magnitude with model and hardware.
+pub const JOULES_PER_TOKEN: f64 = 0.5;
+
 /// The default budget of time.
 pub const DEFAULT_SECONDS: u64 = 600;
 
@@ -21,7 +25,7 @@ pub struct Budget {
     pub time: Duration,
     /// Energy of the experiments, by the model of [`WATTS_PER_CORE`].
     pub joules: Option<f64>,
-    /// Tokens of language models. None is used without a configured model, so that any limit holds.
+    /// Tokens of language models, in and out.
     pub tokens: Option<u64>,
 }
 
@@ -86,6 +90,7 @@ pub struct Account {
     budget: Budget,
     began: Instant,
     cpu: Duration,
+    tokens: u64,
     meters: Vec<Meter>,
 }
 
@@ -97,6 +102,7 @@ impl Account {
             budget,
             began: Instant::now(),
             cpu: Duration::ZERO,
+            tokens: 0,
             meters: Meter::all(Path::new("/sys/class/powercap")),
         }
     }
@@ -104,6 +110,17 @@ impl Account {
     /// Adds processor time of an experiment.
     pub fn spend(&mut self, cpu: Duration) {
         self.cpu += cpu;
+    }
+
+    /// Adds tokens of a language model, in and out.
+    pub fn spend_tokens(&mut self, tokens: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    /// Tokens so far.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
     }
 
     /// Wall-clock time so far.
@@ -122,11 +139,12 @@ impl Account {
     /// by the model: experiments, git and Prunella itself.
     #[must_use]
     pub fn joules(&self) -> f64 {
+        let models = self.tokens as f64 * JOULES_PER_TOKEN;
         if !self.meters.is_empty() {
-            return self.meters.iter().map(Meter::joules).sum();
+            return self.meters.iter().map(Meter::joules).sum::<f64>() + models;
         }
         let busy = own_cpu().unwrap_or_default().max(self.cpu);
-        busy.as_secs_f64() * WATTS_PER_CORE
+        busy.as_secs_f64() * WATTS_PER_CORE + models
     }
 
     /// Which limit was reached, if one was.
@@ -134,6 +152,9 @@ impl Account {
     pub fn over(&self) -> Option<String> {
         if self.left().is_zero() {
             return Some(format!("the budget of {} s is spent", self.budget.time.as_secs()));
+        }
+        if let Some(limit) = self.budget.tokens.filter(|limit| self.tokens >= *limit) {
+            return Some(format!("the budget of {limit} tokens is spent"));
         }
         match self.budget.joules {
             Some(limit) if self.joules() >= limit => Some(format!("the budget of {limit:.0} J is spent")),

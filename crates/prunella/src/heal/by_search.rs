@@ -1,13 +1,19 @@
 //! Asks the search where there is nothing to take back: its plausible candidates go on to the suite and the judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::diagnose::hunks::FileState;
+use prunella_core::repair::patterns::Patterns;
+use prunella_core::repair::synth::{Change, NodeId, Tree};
+use prunella_lang::lexers::lexer_of;
 
 use super::Helper;
 use super::mend::{Bench, files};
-use crate::evaluate::{House, NotSearched, SearchTask, search};
+use crate::evaluate::{House, Naturalness, NotSearched, SearchTask, search};
+use crate::home::Home;
+use crate::learn::{Shelf, kept};
 
 /// The strategy's name for `--strategy`.
 pub const NAME: &str = "search";
@@ -26,7 +32,14 @@ impl Helper<'_> {
         }
         let (tree, copies) = bench.shop.exported(bench.head)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        let house = House::learn(&tree);
+        let (house, shelf) = self.model(bench, &tree);
+        let vetoed = shelf.as_ref().map(|(_, vetoed)| vetoed.clone()).unwrap_or_default();
+        let patterns = shelf.map(|(patterns, _)| patterns);
+        let beside = |file: &str, tree: &Tree, unit: NodeId| -> Vec<Change> {
+            let language = lexer_of(file).map_or("", |lexer| lexer.name);
+            let all = patterns.as_ref();
+            all.map_or_else(Vec::new, |all| all.propose(language, tree, unit, &vetoed))
+        };
         let shop = &*bench.shop;
         let budget = shop.account.left().mul_f64(SHARE).min(LONGEST);
         let task = SearchTask {
@@ -37,7 +50,8 @@ impl Helper<'_> {
             budget,
             core_budget: budget.saturating_mul(u32::try_from(cores).unwrap_or(1)),
             cores,
-            model: Some(&house),
+            model: house.as_ref().map(|house| house as &dyn Naturalness),
+            beside: Some(&beside),
         };
         (self.say)("searching for a change that makes the command pass");
         let found = match search(&task, &shop.cancel) {
@@ -72,5 +86,26 @@ impl Helper<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The house's model, as far as it is not switched off: what `prunella learn` kept, or what the tree shows; with the
+    /// mined patterns and those that are vetoed.
+    fn model(&mut self, bench: &Bench<'_>, tree: &Path) -> (Option<House>, Option<(Patterns, BTreeSet<String>)>) {
+        let off = self.request.off;
+        let home = Home::of(self.request.repo.root(), self.request.config.as_ref());
+        let house = off.parts().map(|parts| {
+            let kept = kept(&bench.shop.shadow, &home.model(), bench.head);
+            kept.unwrap_or_else(|| House::learn(tree)).with(parts)
+        });
+        let shelf = Shelf::new(home.model());
+        let patterns = shelf.patterns().and_then(|patterns| Ok((patterns, shelf.vetoed()?)));
+        match patterns {
+            Ok(read) if !off.patterns => (house, Some(read)),
+            Ok(_) => (house, None),
+            Err(error) => {
+                self.notes.push(format!("the mined patterns cannot be read: {error}"));
+                (house, None)
+            }
+        }
     }
 }

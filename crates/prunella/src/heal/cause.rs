@@ -195,7 +195,8 @@ impl Helper<'_> {
         diff: &CommitDiff,
         minimal: &BTreeSet<HunkId>,
     ) -> Result<Option<usize>, String> {
-        let head_files = bench.head_files(diff)?;
+        let culprit = diagnosis.commit().unwrap_or(bench.head).clone();
+        let head_files = bench.head_files(&culprit, diff)?;
         let wanted = |name: &str| self.request.strategy.as_deref().is_none_or(|asked| asked == name);
         let strategies: Vec<_> = STRATEGIES.iter().filter(|s| wanted(s.name())).collect();
         for strategy in strategies {

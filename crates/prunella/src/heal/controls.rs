@@ -21,6 +21,13 @@ pub(super) enum Outside {
     Variables(Vec<String>),
     /// These files, which git ignores.
     Files(Vec<String>),
+    /// The value of a variable, which may be none.
+    Value {
+        /// The variable.
+        name: String,
+        /// The value with which it passes.
+        passes_with: String,
+    },
     /// The date.
     Clock {
         /// The time at which it passes, in milliseconds since 1970.
@@ -41,9 +48,12 @@ impl Outside {
                 "it fails only while {} is there, which git ignores; without it the same code passes",
                 paths.join(", ")
             ),
-            Self::Clock { .. } => {
-                "it depends on the date: with the clock at the time of the newest commit the same code passes"
-                    .to_owned()
+            Self::Value { name, passes_with } => format!(
+                "it depends on the variable {name}: with {name}={passes_with} in the environment the same code passes"
+            ),
+            Self::Clock { passes_at_ms } => {
+                let day = crate::render::utc(*passes_at_ms);
+                format!("it depends on the date: with the clock at {day} the same code passes")
             }
         }
     }
@@ -117,44 +127,59 @@ const NODE_CLOCK: &str = include_str!("clock/clock.cjs");
 /// Below this distance the date of the newest commit is no other time.
 const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
+/// Whether the date matters: the clock at the time of the newest commit.
 fn clock(shop: &mut Workshop, head: &CommitId, variant: &Variant, target: &Target) -> Option<Outside> {
     let then_ms = shop.shadow.commit_info(&shop.newest_commit(head)).ok()?.time_ms;
+    at_other_times(shop, head, variant, target, &[then_ms])
+}
+
+/// The first of these times, in milliseconds since 1970, at which the same code passes.
+pub(super) fn at_other_times(
+    shop: &mut Workshop,
+    head: &CommitId,
+    variant: &Variant,
+    target: &Target,
+    times_ms: &[i64],
+) -> Option<Outside> {
     let now_ms = crate::clock::now_ms();
-    if now_ms - then_ms < A_DAY_MS {
-        return None;
-    }
-    let dir = shop.clock_files(&[("sitecustomize.py", PYTHON_CLOCK), ("clock.cjs", NODE_CLOCK)])?;
-    let at = |offset_ms: i64| {
-        let mut set: BTreeMap<String, String> = variant.set.clone();
-        let joined = |name: &str, value: String, by: &str| {
-            let had = variant
-                .set
-                .get(name)
-                .or(shop.place.env.get(name))
-                .cloned()
-                .unwrap_or_default();
-            if had.is_empty() {
-                value
-            } else {
-                format!("{value}{by}{had}")
-            }
+    let helpers = shop.helper_files(&[
+        ("clock/sitecustomize.py", PYTHON_CLOCK),
+        ("clock/clock.cjs", NODE_CLOCK),
+    ])?;
+    let dir = format!("{helpers}/clock");
+    let same = shifted(shop, variant, &dir, 0);
+    for then_ms in times_ms.iter().filter(|then| (now_ms - **then).abs() >= A_DAY_MS) {
+        let then = shifted(shop, variant, &dir, then_ms - now_ms);
+        let mut reads = |variant: &Variant| {
+            let seen = shop.run(head, variant).ok()?;
+            Some(target.read(&seen, Strictness::SameTest))
         };
-        set.insert("PYTHONPATH".into(), joined("PYTHONPATH", dir.clone(), ":"));
-        set.insert(
-            "NODE_OPTIONS".into(),
-            joined("NODE_OPTIONS", format!("--require {dir}/clock.cjs"), " "),
-        );
-        set.insert("CLOCK_OFFSET_MS".into(), offset_ms.to_string());
-        Variant { set, ..variant.clone() }
+        // With the replaced clock at today's date it must fail: else the replacement itself made the difference.
+        let depends = reads(&then)? == Trial::Passed
+            && matches!(reads(&same)?, Trial::Failed { .. })
+            && reads(&then)? == Trial::Passed;
+        if depends {
+            return Some(Outside::Clock { passes_at_ms: *then_ms });
+        }
+    }
+    None
+}
+
+/// The command with its clock moved.
+fn shifted(shop: &Workshop, variant: &Variant, dir: &str, offset_ms: i64) -> Variant {
+    let mut set: BTreeMap<String, String> = variant.set.clone();
+    let joined = |name: &str, value: String, by: &str| {
+        let had = variant.set.get(name).or(shop.place.env.get(name));
+        match had.filter(|had| !had.is_empty()) {
+            Some(had) => format!("{value}{by}{had}"),
+            None => value,
+        }
     };
-    let (shifted, same) = (at(then_ms - now_ms), at(0));
-    let mut reads = |variant: &Variant| {
-        let seen = shop.run(head, variant).ok()?;
-        Some(target.read(&seen, Strictness::SameTest))
-    };
-    // With the replaced clock at today's date it must fail: else the replacement itself made the difference.
-    let depends = reads(&shifted)? == Trial::Passed
-        && matches!(reads(&same)?, Trial::Failed { .. })
-        && reads(&shifted)? == Trial::Passed;
-    depends.then_some(Outside::Clock { passes_at_ms: then_ms })
+    set.insert("PYTHONPATH".into(), joined("PYTHONPATH", dir.to_owned(), ":"));
+    set.insert(
+        "NODE_OPTIONS".into(),
+        joined("NODE_OPTIONS", format!("--require {dir}/clock.cjs"), " "),
+    );
+    set.insert("CLOCK_OFFSET_MS".into(), offset_ms.to_string());
+    Variant { set, ..variant.clone() }
 }

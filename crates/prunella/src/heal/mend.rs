@@ -9,7 +9,9 @@ use prunella_core::diagnose::merge3::{HeadFiles, revert_onto};
 use prunella_core::diagnose::paths::path_kind;
 use prunella_core::id::CommitId;
 use prunella_core::repair::{Candidate, guard};
-use prunella_core::verify::{Decision, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, judge};
+use prunella_core::verify::{
+    Decision, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, is_worth_another_trial, judge,
+};
 
 use super::carry::{Carrier, Way};
 use super::oracle::{Strictness, Target};
@@ -21,8 +23,6 @@ use crate::git::Edit;
 use crate::steps::fewest::{Ground, Searched, as_outcome, search};
 use crate::steps::names::left_over_by;
 
-/// Runs of the command with a candidate.
-const AFTER: usize = 3;
 /// Experiments that one shrinking may make.
 const SHRINK: u32 = 150;
 
@@ -80,7 +80,7 @@ impl Bench<'_> {
     /// # Errors
     /// If git fails.
     pub(super) fn shrink(&mut self, culprit: &Culprit, diff: &CommitDiff) -> Result<Searched, String> {
-        let head_files = self.head_files(diff)?;
+        let head_files = self.head_files(&culprit.commit, diff)?;
         let (head, places) = (self.head.clone(), self.places);
         let mut at_head = self.ground(&head, diff, Some(head_files), culprit);
         let all = guard(diff, &diff.hunk_ids().collect()).allowed;
@@ -131,17 +131,29 @@ impl Bench<'_> {
         }
     }
 
-    /// The files of the newest state that the culprit changed.
+    /// The files of the newest state that the culprit changed, by their path there, also where they were moved since.
     ///
     /// # Errors
     /// If git fails.
-    pub(super) fn head_files(&self, diff: &CommitDiff) -> Result<HeadFiles, String> {
+    pub(super) fn head_files(&self, commit: &CommitId, diff: &CommitDiff) -> Result<HeadFiles, String> {
         let states = diff
             .files()
             .iter()
             .flat_map(|f| f.old().into_iter().chain(f.new_state()));
         let paths: BTreeSet<&str> = states.map(|state| state.path.as_str()).collect();
-        files(self.shop, self.head, paths)
+        let mut found = files(self.shop, self.head, paths.iter().copied())?;
+        if paths.iter().all(|path| found.contains_key(*path)) {
+            return Ok(found);
+        }
+        let moved = self.shop.shadow.moved(commit, self.head).map_err(|e| e.to_string())?;
+        for path in paths {
+            let Some(now) = moved.get(path).filter(|_| !found.contains_key(path)) else {
+                continue;
+            };
+            let state = files(self.shop, self.head, [now.as_str()])?.remove(now);
+            found.extend(state.map(|state| (path.to_owned(), state)));
+        }
+        Ok(found)
     }
 
     /// Tries a candidate with the command as it was given and with the suite, and has it judged.
@@ -149,34 +161,54 @@ impl Bench<'_> {
     /// # Errors
     /// If git fails.
     pub(super) fn try_candidate(&mut self, candidate: Candidate) -> Result<Tried, String> {
-        let began = Instant::now();
         let commit = self.shop.write(self.head, &edits(&candidate))?;
-        let tree = self.shop.shadow.tree_of(&commit).map_err(|e| e.to_string())?;
+        let touched: Vec<String> = candidate.files.iter().map(|f| f.path.clone()).collect();
+        let (report, remaining) = self.measure(&candidate.id, &commit, touched)?;
+        let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;
+        let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
+        Ok(Tried {
+            candidate,
+            verdict,
+            patch,
+            remaining,
+        })
+    }
+
+    /// What the judge wants to know of a commit on top of the newest state, and the tests that still fail with it.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub(super) fn measure(
+        &mut self,
+        id: &str,
+        commit: &CommitId,
+        touched: Vec<String>,
+    ) -> Result<(RunReport, Vec<String>), String> {
+        let began = Instant::now();
+        let tree = self.shop.shadow.tree_of(commit).map_err(|e| e.to_string())?;
         let (target, telling) = (self.target, self.telling);
         let before = self.shop.trials(self.head, telling, target, Strictness::SameTest, 2);
         let (mut after, mut remaining) = (Vec::new(), Vec::new());
-        for _ in 0..AFTER {
-            let trial = match self.shop.run(&commit, telling) {
+        while is_worth_another_trial(&after) {
+            let trial = match self.shop.run(commit, telling) {
                 Err(why) => Trial::NotRun { why },
                 Ok(seen) => {
                     remaining = seen.failing();
                     self.read_after(&seen)
                 }
             };
-            let is_over = trial != Trial::Passed;
             after.push(trial);
-            if is_over {
-                break;
-            }
         }
         // A candidate that is refuted already is not worth the suite's time.
+        let refuted = after
+            .iter()
+            .any(|t| !matches!(t, Trial::Passed | Trial::OtherFailure { .. }));
         let suite = match self.suite.as_mut() {
-            Some(suite) if after.iter().all(|t| *t == Trial::Passed) => suite.compare(self.shop, &commit),
+            Some(suite) if !refuted && after.contains(&Trial::Passed) => suite.compare(self.shop, commit),
             _ => None,
         };
-        let touched: Vec<String> = candidate.files.iter().map(|f| f.path.clone()).collect();
         let report = RunReport {
-            candidate: candidate.id.clone(),
+            candidate: id.to_owned(),
             base: self.head.clone(),
             tree: tree.as_str().to_owned(),
             protected: touched
@@ -191,16 +223,10 @@ impl Bench<'_> {
             after,
             suite,
             replay: None,
+            refutation: None,
             wall_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;
-        let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
-        Ok(Tried {
-            candidate,
-            verdict,
-            patch,
-            remaining,
-        })
+        Ok((report, remaining))
     }
 
     /// A run with a candidate passes if the command does, or if only tests fail that failed before for other reasons.

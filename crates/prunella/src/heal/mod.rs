@@ -5,14 +5,23 @@
 //! index, branches and objects are only read.
 
 pub mod budget;
+pub mod by_known_fix;
+pub mod by_llm;
 pub mod by_search;
 mod carry;
 mod cause;
 mod controls;
+mod covered;
+mod doubt;
+pub mod given;
+mod looks;
 mod mend;
 mod oracle;
 mod packages;
+mod pages;
+pub mod partial;
 mod place;
+mod ranking;
 mod report;
 mod reproduce;
 mod scratch;
@@ -25,19 +34,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use prunella_core::id::CommitId;
-use prunella_core::repair::{Candidate, FixSafety};
+use prunella_core::repair::Candidate;
 use prunella_sandbox::CancelToken;
 
 use crate::config::Config;
 use crate::git::Repo;
+use crate::learn::Off;
 use budget::{Account, Budget};
 use carry::Carrier;
 use controls::outside;
+use covered::covered;
+use doubt::doubt;
 pub use mend::edits;
 use mend::{Bench, Tried};
+use pages::{confidence, doubted, not_there};
 use place::Place;
 pub use report::{Alternative, Outcome, Report, Suspected};
-use reproduce::{NotThere, Reproduced, reproduce};
+use reproduce::{Reproduced, reproduce};
 use scratch::Scratch;
 use search::{Culprit, End, Search};
 use suite::Suite;
@@ -64,8 +77,12 @@ pub struct Request {
     pub strategy: Option<String>,
     /// Whether to look for a patch at all.
     pub mends: bool,
+    /// What of the house's model is not used.
+    pub off: Off,
     /// The repository's own test command, as it was detected, with where it was found.
     pub suite: Option<(Vec<String>, String)>,
+    /// The language model that may be asked, if the owner chose one.
+    pub llm: Option<by_llm::Asking>,
     /// Ends everything.
     pub cancel: CancelToken,
 }
@@ -77,6 +94,8 @@ pub struct Answer {
     pub report: Report,
     /// The proven candidate.
     pub candidate: Option<Candidate>,
+    /// The failure's fingerprint, where it was reproduced.
+    pub fingerprint: Option<String>,
     /// Whether the newest state was the work tree with uncommitted changes.
     pub dirty: bool,
 }
@@ -86,43 +105,18 @@ pub struct Answer {
 /// # Errors
 /// If git, the sandbox or the scratch directory cannot be used at all; whatever else happens is an outcome.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Answer, String> {
-    let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
-    let text = |e: crate::git::GitError| e.to_string();
-    let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
-    let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
-    let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
-    let commit = request.repo.head().map_err(text)?;
-    let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
-    let mut notes: Vec<String> = place
-        .left_out
-        .iter()
-        .map(|what| format!("not shown to the command: {what}"))
-        .collect();
-    let large = snapshot.iter().flat_map(|s| &s.left_out);
-    notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
-    let account = Account::open(request.budget);
-    let wall = request.timeout.min(request.budget.time);
-    let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
-    let mut session = Session {
-        request,
-        shop,
-        head,
-        commit,
-        dirty: snapshot.is_some(),
-        notes,
-        say,
-        tried: Vec::new(),
-        suite: None,
-    };
+    let (mut session, _scratch) = Session::open(request, say)?;
     let (mut report, candidate) = session.work()?;
     report.seconds = session.shop.account.elapsed().as_secs_f64();
     report.joules = session.shop.account.joules();
     report.experiments = session.shop.experiments;
+    report.tokens = session.shop.account.tokens();
     report.candidates = session.tried.len();
     report.notes.extend(session.notes);
     Ok(Answer {
         report,
         candidate,
+        fingerprint: session.fingerprint,
         dirty: session.dirty,
     })
 }
@@ -140,12 +134,50 @@ struct Session<'a> {
     tried: Vec<Tried>,
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
+    /// Of the failure that the page is about.
+    fingerprint: Option<String>,
 }
 
 /// Other failing tests that are looked at when the first one leads nowhere.
 const OTHERS: usize = 2;
 
 type Worked = (Report, Option<Candidate>);
+
+impl<'a> Session<'a> {
+    /// The newest state in a shadow, and the directory that everything is written to.
+    fn open(request: &'a Request, say: &'a dyn Fn(&str)) -> Result<(Self, Scratch), String> {
+        let scratch = Scratch::new().map_err(|e| format!("the scratch directory cannot be made: {e}"))?;
+        let text = |e: crate::git::GitError| e.to_string();
+        let shadow = request.repo.shadow(&scratch.path().join("shadow")).map_err(text)?;
+        let snapshot = request.repo.snapshot(&shadow).map_err(text)?;
+        let place = Place::new(&request.repo, &request.cwd, &request.argv, request.env.clone()).map_err(text)?;
+        let commit = request.repo.head().map_err(text)?;
+        let head = snapshot.as_ref().map_or_else(|| commit.clone(), |s| s.commit.clone());
+        let mut notes: Vec<String> = place
+            .left_out
+            .iter()
+            .map(|what| format!("not shown to the command: {what}"))
+            .collect();
+        let large = snapshot.iter().flat_map(|s| &s.left_out);
+        notes.extend(large.map(|path| format!("not shown to the command: {path}: it is too large")));
+        let account = Account::open(request.budget);
+        let wall = request.timeout.min(request.budget.time);
+        let shop = Workshop::new(shadow, place, account, scratch.path(), wall, request.cancel.clone());
+        let session = Self {
+            request,
+            shop,
+            head,
+            commit,
+            dirty: snapshot.is_some(),
+            notes,
+            say,
+            tried: Vec::new(),
+            suite: None,
+            fingerprint: None,
+        };
+        Ok((session, scratch))
+    }
+}
 
 impl Session<'_> {
     fn work(&mut self) -> Result<Worked, String> {
@@ -178,6 +210,7 @@ impl Session<'_> {
     }
 
     fn page_of(&mut self, shown: &Reproduced) -> Result<Worked, String> {
+        self.fingerprint = Some(shown.target.identity.fingerprint());
         let mut worked = self.on_history(shown)?;
         worked.0.failure = Some(shown.target.identity.headline());
         worked.0.test.clone_from(&shown.target.test);
@@ -224,6 +257,9 @@ impl Session<'_> {
 
     /// Tries each way of running old commits until one names a culprit.
     fn search(&mut self, shown: &Reproduced, carrier: &mut Carrier) -> Result<Result<Culprit, End>, String> {
+        (self.say)("asking which lines the failing test runs");
+        let wide = shown.wide(&self.request.argv);
+        let covered = covered(&mut self.shop, &self.head, &wide, shown.target.test.as_deref());
         let mut last = None;
         for way in carrier.ways() {
             (self.say)(&format!("searching the history, {}", way.label()));
@@ -233,6 +269,7 @@ impl Session<'_> {
                 target: &shown.target,
                 carrier,
                 head: &self.head,
+                covered: &covered,
             };
             match search.run(way)? {
                 End::Found(culprit) => return Ok(Ok(*culprit)),
@@ -279,7 +316,7 @@ impl Session<'_> {
             End::Found(_) => Report::new(Outcome::Inconclusive, "The search ended early."),
         };
         if self.request.mends && matches!(end, End::NonePasses { .. } | End::Narrowed(_)) {
-            let patched = self.with_bench(shown, carrier, |session, bench| session.searched(bench))?;
+            let patched = self.with_bench(shown, carrier, |session, bench| session.written(bench, None))?;
             if let Some(tried) = patched {
                 return Ok(self.healed(report, tried));
             }
@@ -291,6 +328,15 @@ impl Session<'_> {
     fn culprit(&mut self, shown: &Reproduced, carrier: &mut Carrier, culprit: &Culprit) -> Result<Worked, String> {
         let found = self.with_bench(shown, carrier, |session, bench| session.prove(bench, culprit))?;
         let mut report = found.report;
+        if report.guilty_commit.is_some() {
+            (self.say)("asking whether the commit only began to look at something outside");
+            let against = self.with_bench(shown, carrier, |_, bench| {
+                doubt(bench, culprit, &found.diff, &found.minimal)
+            })?;
+            if let Some(against) = against {
+                return Ok((doubted(report, &against), None));
+            }
+        }
         if !self.request.mends || report.outcome != Outcome::Diagnosed {
             return Ok((report, None));
         }
@@ -299,7 +345,10 @@ impl Session<'_> {
             if let Some(tried) = session.reverts(bench, &found.diagnosis, &found.diff, &found.minimal)? {
                 return Ok(Some(tried));
             }
-            session.searched(bench)
+            if let Some(tried) = session.partly(bench, &culprit.commit, &found.diff, &found.minimal)? {
+                return Ok(Some(tried));
+            }
+            session.written(bench, Some(&found.diff))
         })?;
         match mended {
             Some(tried) => Ok(self.healed(report, tried)),
@@ -413,43 +462,4 @@ struct Helper<'a> {
     tried: &'a mut Vec<Tried>,
     notes: &'a mut Vec<String>,
     say: &'a dyn Fn(&str),
-}
-
-/// How likely a patch that passed is right. The suite's say and the origin of its lines count; set by hand until the
-/// regression benchmark has enough cases to fit it.
-fn confidence(safety: FixSafety, suite_ran: bool, grade: &str) -> f64 {
-    let origin = match safety {
-        FixSafety::Restores => 0.95,
-        FixSafety::Mixes => 0.9,
-        FixSafety::Writes => 0.6,
-    };
-    let tested = if suite_ran { 1.0 } else { 0.85 };
-    let proven = if grade == "proven" || safety == FixSafety::Writes {
-        1.0
-    } else {
-        0.8
-    };
-    origin * tested * proven
-}
-
-fn not_there(why: NotThere) -> Report {
-    match why {
-        NotThere::Passes { runs } => Report::new(
-            Outcome::NotReproduced,
-            format!(
-                "The command passes in the sandbox in each of {runs} runs: there is nothing to search. It may need what \
-                 is not shown there: the network, a service, a secret; or it fails only now and then."
-            ),
-        ),
-        NotThere::Flaky { fails, runs } => Report::new(
-            Outcome::Flaky,
-            format!(
-                "The failure comes and goes: {fails} of {runs} runs of the newest state fail. No commit is accused."
-            ),
-        ),
-        NotThere::NotRun(why) => Report::new(
-            Outcome::NotReproduced,
-            format!("The command could not be run in the sandbox: {why}"),
-        ),
-    }
 }

@@ -83,6 +83,23 @@ fn homes(found: &BTreeSet<PathBuf>, env: &mut BTreeMap<String, String>, home: Op
     user
 }
 
+/// Folders of installed packages in a Python installation or a virtual environment, or the folder itself if it is Node's.
+pub(super) fn packages_below(root: &Path) -> Vec<PathBuf> {
+    if root.ends_with("node_modules") {
+        return vec![root.to_owned()];
+    }
+    let versions = |lib: PathBuf| -> Vec<PathBuf> {
+        let entries = fs::read_dir(lib).into_iter().flatten().flatten();
+        let pythons = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("python"));
+        pythons.map(|entry| entry.path()).collect()
+    };
+    let homes = versions(root.join("lib")).into_iter().chain([root.to_owned()]);
+    homes
+        .flat_map(|home| ["site-packages", "dist-packages"].map(|name| home.join(name)))
+        .filter(|dir| dir.is_dir())
+        .collect()
+}
+
 /// Directories that `.pth` files of an installation put on Python's path: packages installed as links.
 fn linked_packages(prefix: &Path) -> Vec<PathBuf> {
     let mut linked = Vec::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use prunella_sandbox::{JailSpec, Limits, Mount, Network, Priority, Tier};
 
-use super::packages::toolchains;
+use super::packages::{packages_below, toolchains};
 use crate::git::{GitError, Repo};
 use crate::state::secrets::{is_secret_file, is_secret_name, is_secret_value};
 
@@ -182,6 +182,22 @@ impl Place {
     pub(super) fn optional_files(&self) -> Vec<String> {
         let data = self.ignored.iter().filter(|entry| !entry.is_dependency);
         data.map(|entry| entry.path.clone()).collect()
+    }
+
+    /// Folders outside of the commits in which programs find installed modules.
+    #[must_use]
+    pub(super) fn module_folders(&self) -> Vec<PathBuf> {
+        let ignored = self.ignored.iter().filter(|entry| entry.is_dir);
+        let roots: Vec<PathBuf> = ignored
+            .map(|entry| self.root.join(&entry.path))
+            .chain(self.toolchains.iter().cloned())
+            .collect();
+        let mut folders: Vec<PathBuf> = roots.iter().flat_map(|root| packages_below(root)).collect();
+        for variable in ["PYTHONPATH", "NODE_PATH"] {
+            let listed = self.env.get(variable).cloned().unwrap_or_default();
+            folders.extend(std::env::split_paths(&listed).filter(|dir| !dir.starts_with(&self.root)));
+        }
+        folders
     }
 
     /// The specification of one run on the tree at `tree`. Small ignored files get private copies in `copies`, because

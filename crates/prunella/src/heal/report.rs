@@ -68,6 +68,8 @@ pub struct Report {
     pub seconds: f64,
     /// Energy, an estimate ± 50 %.
     pub joules: f64,
+    /// Tokens of language models, in and out.
+    pub tokens: u64,
     /// What happened, in a sentence.
     pub summary: String,
     /// The failure, in a line.
@@ -109,6 +111,7 @@ impl Report {
             candidates: 0,
             seconds: 0.0,
             joules: 0.0,
+            tokens: 0,
             summary: summary.into(),
             failure: None,
             test: None,

@@ -17,6 +17,11 @@ const COUNTED: usize = 10;
 /// A run above this length is repeated less often.
 const LONG: Duration = Duration::from_secs(20);
 
+/// What a build from nothing may take beyond the newest state's run.
+const BUILD: Duration = Duration::from_secs(240);
+/// A run of all tests of the command above this length is not traced.
+const BESIDE: Duration = Duration::from_secs(10);
+
 /// A failure that shows.
 #[derive(Debug)]
 pub(super) struct Reproduced {
@@ -33,6 +38,16 @@ pub(super) struct Reproduced {
 }
 
 impl Reproduced {
+    /// The command with the tests beside the failing one, where they are quick: for comparison.
+    pub(super) fn wide(&self, argv: &[String]) -> Variant {
+        if self.told.tests.is_none() || self.told.wall > BESIDE {
+            return self.quick.clone();
+        }
+        let mut wide = self.quick.clone();
+        argv.clone_into(&mut wide.argv);
+        wide
+    }
+
     /// The same command seen by other tests that fail in it in ways of their own.
     pub(super) fn others(&self, shop: &mut Workshop, head: &CommitId, argv: &[String], most: usize) -> Vec<Self> {
         let targets = self.target.others(&self.told, most);
@@ -82,7 +97,8 @@ pub(super) fn reproduce(shop: &mut Workshop, head: &CommitId, argv: &[String]) -
         return Err(count(shop, head, &plain, 0, 1));
     }
     // Old commits may hang; nothing has to take much longer than the newest state.
-    shop.wall = shop.wall.min(first.wall * 6 + Duration::from_secs(10));
+    let more = if builds(argv) { BUILD } else { Duration::from_secs(10) };
+    shop.wall = shop.wall.min(first.wall * 6 + more);
     let telling = Variant::plain(argv).with(&shop.place, TELLING);
     let told = run(shop, head, &telling)?;
     if told.passed() {
@@ -113,6 +129,19 @@ pub(super) fn reproduce(shop: &mut Workshop, head: &CommitId, argv: &[String]) -
         runs: runs + STEADY - 1,
         told,
     })
+}
+
+/// Whether the command builds before it runs: an old commit, with other dependencies, is built from nothing.
+fn builds(argv: &[String]) -> bool {
+    const BUILDERS: &[&str] = &[
+        "cargo", "go", "mvn", "mvnw", "gradle", "gradlew", "make", "cmake", "ninja", "bazel", "tsc", "javac", "cc",
+        "gcc", "clang", "rustc", "dotnet",
+    ];
+    let words = argv
+        .iter()
+        .flat_map(|arg| arg.split(|c: char| c.is_whitespace() || ";&|()".contains(c)));
+    let mut names = words.map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.any(|name| BUILDERS.contains(&name))
 }
 
 fn run(shop: &mut Workshop, head: &CommitId, variant: &Variant) -> Result<Observation, NotThere> {

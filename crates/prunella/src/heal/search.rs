@@ -11,20 +11,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prunella_core::diagnose::bisect::{self, Bisection, Node, Step};
-use prunella_core::diagnose::rank::{ChangedFile, Ranking, SuspectInput, Symptom, rank};
+use prunella_core::diagnose::rank::Ranking;
 use prunella_core::id::CommitId;
 use prunella_core::verify::Trial;
 use prunella_lang::runner::function_of;
 
 use super::carry::{Carrier, Way};
+use super::covered::Covered;
 use super::oracle::{Strictness, Target};
+use super::ranking::ranked;
 use super::workshop::{Variant, Workshop};
-use crate::diffs;
 use crate::git::CommitInfo;
 use crate::steps::diagnose::as_outcome;
 
-/// Commits whose changes are read for the ranking.
-const MAX_READ: usize = 300;
 /// Steps of galloping that show nothing before older commits are given up.
 const MAX_BLANK: usize = 4;
 /// Commits that are tried because they touched the failing test.
@@ -45,6 +44,8 @@ pub(super) struct Search<'a> {
     pub(super) carrier: &'a mut Carrier,
     /// The newest state.
     pub(super) head: &'a CommitId,
+    /// The lines that the failing test runs there.
+    pub(super) covered: &'a Covered,
 }
 
 /// A culprit.
@@ -238,7 +239,7 @@ impl Search<'_> {
             .shadow
             .commits_between(good, self.head)
             .map_err(|e| e.to_string())?;
-        let ranking = self.rank(&range);
+        let ranking = ranked(&self.shop.shadow, good, self.head, &range, self.target, self.covered);
         let prior = |commit: &CommitId| {
             let suspect = ranking.suspects.iter().find(|s| s.commit == *commit);
             suspect.map_or(0.0, |s| s.probability)
@@ -324,36 +325,6 @@ impl Search<'_> {
             fails,
             runs: trials.len(),
         })
-    }
-
-    fn rank(&self, range: &[CommitInfo]) -> Ranking {
-        let inputs: Vec<SuspectInput> = range
-            .iter()
-            .take(MAX_READ)
-            .filter_map(|info| {
-                let diff = diffs::of(&self.shop.shadow, info).ok()?;
-                let generated = prunella_lang::paths::is_generated_or_lock;
-                Some(SuspectInput {
-                    commit: info.id.clone(),
-                    parents: info.parents.clone(),
-                    author_time_ms: info.authored_ms,
-                    subject: info.subject.clone(),
-                    files: diff
-                        .files()
-                        .iter()
-                        .map(|f| ChangedFile::from_change(f, generated(f.path())))
-                        .collect(),
-                })
-            })
-            .collect();
-        let symptom = Symptom {
-            identity: self.target.identity.clone(),
-            exceptions: self.target.exceptions.clone(),
-            route: None,
-            onset_ms: range.first().map_or(0, |info| info.authored_ms),
-            roots: Vec::new(),
-        };
-        rank(&inputs, &symptom)
     }
 }
 

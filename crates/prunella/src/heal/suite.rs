@@ -22,6 +22,8 @@ pub(super) struct Suite {
     /// Why it has no say, if it has none.
     pub(super) silent: Option<String>,
     before: Option<SuiteRun>,
+    /// Further runs of the newest state, made because the first one was red.
+    before_again: Vec<SuiteRun>,
     took: Duration,
     base: CommitId,
 }
@@ -35,6 +37,7 @@ impl Suite {
             source,
             silent: None,
             before: None,
+            before_again: Vec::new(),
             took: Duration::ZERO,
             base: base.clone(),
         }
@@ -85,7 +88,14 @@ impl Suite {
             before,
             after,
             again: Vec::new(),
+            before_again: self.before_again.clone(),
         };
+        let base = self.base.clone();
+        while comparison.is_worth_another_before() && shop.over().is_none() {
+            let again = self.run(shop, &base)?;
+            comparison.before_again.push(again);
+        }
+        self.before_again.clone_from(&comparison.before_again);
         while comparison.is_worth_another_run() && shop.over().is_none() {
             let again = self.run(shop, commit)?;
             comparison.again.push(again);

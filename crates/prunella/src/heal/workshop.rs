@@ -18,6 +18,8 @@ use crate::git::{Edit, NewCommit, Repo, Signature};
 
 /// Where helper files are shown inside.
 const HELPERS: &str = "/opt/prunella/helpers";
+/// Where a run may leave what it is asked to write down.
+pub(super) const OUT: &str = "/opt/prunella/out";
 /// Exported trees that are kept; the oldest makes room.
 const MAX_TREES: usize = 12;
 
@@ -32,6 +34,8 @@ pub(super) struct Variant {
     pub(super) unset: Vec<String>,
     /// Ignored files that are not shown.
     pub(super) hidden: Vec<String>,
+    /// The folder that is shown as [`OUT`].
+    pub(super) collects: Option<PathBuf>,
 }
 
 impl Variant {
@@ -172,6 +176,9 @@ impl Workshop {
         if let Some(helpers) = &self.helpers {
             spec.mounts.push(Mount::read_only(helpers, HELPERS));
         }
+        if let Some(out) = &variant.collects {
+            spec.mounts.push(Mount::writable(out, OUT));
+        }
         variant.unset.iter().for_each(|name| drop(spec.env.remove(name)));
         spec.env.extend(variant.set.clone());
         // Byte code of one tree must not be taken for another one's, and nothing is written beside the sources.
@@ -202,12 +209,19 @@ impl Workshop {
         self.shadow.head().unwrap_or_else(|_| head.clone())
     }
 
+    /// The directory of everything that this heal writes.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.trees.parent().unwrap_or(&self.trees).to_owned()
+    }
+
     /// Writes helper files that runs may see, and gives the directory's path inside.
-    pub(super) fn clock_files(&mut self, files: &[(&str, &str)]) -> Option<String> {
+    pub(super) fn helper_files(&mut self, files: &[(&str, &str)]) -> Option<String> {
         let dir = self.trees.parent()?.join("helpers");
         fs::create_dir_all(&dir).ok()?;
         for (name, text) in files {
-            fs::write(dir.join(name), text).ok()?;
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent()?).ok()?;
+            fs::write(path, text).ok()?;
         }
         self.helpers = Some(dir);
         Some(HELPERS.to_owned())

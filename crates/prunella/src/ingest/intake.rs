@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prunella_core::detect::Anomaly;
@@ -95,6 +95,7 @@ pub struct Intake {
     gate: Arc<Gate>,
     stats: Arc<Stats>,
     overflows: Arc<Mutex<Vec<(String, String, u64)>>>,
+    calls: Arc<Mutex<Vec<(ServiceName, ServiceName)>>>,
     checkouts: Arc<Checkouts>,
     listens: Vec<SocketAddr>,
     endpoint: Option<Endpoint>,
@@ -120,6 +121,7 @@ impl Intake {
         let spool = Arc::new(Mutex::new(spool));
         let waiting = Arc::new(Backpressure::new(config.queue.0));
         let overflows = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::new(Mutex::new(Vec::new()));
         let (anomalies, found) = mpsc::channel(ANOMALIES);
         let checkouts = Arc::new(Checkouts::default());
         let observer = Observer {
@@ -132,6 +134,7 @@ impl Intake {
             stats: stats.clone(),
             anomalies: anomalies.clone(),
             overflows: overflows.clone(),
+            calls: calls.clone(),
             checkouts: checkouts.clone(),
         };
         let sync_each = config.sync.0.is_zero();
@@ -143,6 +146,7 @@ impl Intake {
             gate,
             stats,
             overflows,
+            calls,
             checkouts,
             listens: Vec::new(),
             endpoint: None,
@@ -242,6 +246,11 @@ impl Intake {
     pub fn learn(&self, release: ReleaseId, dir: PathBuf) {
         let checkouts = self.checkouts.clone();
         tokio::task::spawn_blocking(move || checkouts.learn(&release, &dir));
+    }
+
+    /// Which service was seen to call which, since this was last asked; each pair once.
+    pub fn take_calls(&self) -> Vec<(ServiceName, ServiceName)> {
+        std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says which releases there are, and which are good.

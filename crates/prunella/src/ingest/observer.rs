@@ -126,6 +126,14 @@ pub struct Door {
 }
 
 impl Door {
+    /// A door behind which nobody works.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> (Self, Receiver<Work>) {
+        let (work, received) = sync_channel(OTHER_WORK);
+        let (waiting, stats) = (Arc::new(Backpressure::new(1)), Arc::new(Stats::default()));
+        (Self { work, waiting, stats }, received)
+    }
+
     /// Shows a signal to the analyzers.
     pub fn signal(&self, signal: &Signal) {
         self.put(Work::Signal(Box::new(signal.clone())));
@@ -199,6 +207,8 @@ pub struct Observer {
     pub anomalies: tokio::sync::mpsc::Sender<Anomaly>,
     /// What the analyzers' limits cost, for `status`.
     pub overflows: Arc<Mutex<Vec<(String, String, u64)>>>,
+    /// Calls between services that the daemon has not asked for yet.
+    pub calls: Arc<Mutex<Vec<(ServiceName, ServiceName)>>>,
     /// Where the statements that write logs are.
     pub checkouts: Arc<Checkouts>,
 }
@@ -356,6 +366,12 @@ impl Watch {
     fn tick(&mut self) {
         self.ticked = Instant::now();
         self.sky.tick(clock::now_ms(), &mut self.found);
+        // Before what was found is told: who calls whom decides which incident it is of.
+        let calls = self.sky.calls();
+        if !calls.is_empty() {
+            let mut told = self.observer.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            told.extend(calls);
+        }
         let crowded = {
             let mut spool = self.observer.spool.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = spool.sync() {

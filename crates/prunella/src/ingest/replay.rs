@@ -1,8 +1,12 @@
 //! `prunella replay`: recorded telemetry through the same code as live telemetry, with the recorded time.
 //!
-//! A file is OTLP as the Collector's file exporter writes it (one JSON request a line, or protobuf requests with their
-//! length in four bytes, big-endian), or log lines: JSON, logfmt or plain text. Files that are packed as a whole by gzip or
-//! zstd are unpacked. Several files are merged by time.
+//! A file is OTLP as the Collector's file exporter writes it, or log lines: JSON, logfmt or plain text. The exporter writes one
+//! JSON request a line, or, in the format `proto` and wherever it compresses, requests with their length before them in four
+//! bytes, big-endian; each is packed by zstd alone, or the whole file is, by the version. Files that are packed as a whole
+//! by gzip or zstd are unpacked, also if they are several packed files, one after the other. Several files are merged by
+//! time.
+//!
+//! *Source.* OpenTelemetry Collector contrib, "File Exporter", README and `file_writer.go`.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -29,6 +33,8 @@ const MAX_ANOMALIES: usize = 100_000;
 const MAX_TICKS: i64 = 7_200;
 
 const DAY_MS: i64 = 86_400_000;
+/// How a zstd frame begins (RFC 8878, section 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +222,9 @@ fn unpacked(mut reader: BufReader<File>) -> io::Result<Box<dyn BufRead>> {
     let head = reader.fill_buf()?;
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(reader)?)),
+        [a, b, c, d, ..] if [*a, *b, *c, *d] == ZSTD => {
+            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(reader)?))
+        }
         _ => Box::new(reader),
     })
 }
@@ -224,7 +232,8 @@ fn unpacked(mut reader: BufReader<File>) -> io::Result<Box<dyn BufRead>> {
 fn form(reader: &mut Box<dyn BufRead>) -> io::Result<Form> {
     let head = reader.fill_buf()?;
     let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    if head.first() == Some(&0) && head.len() > 4 {
+    let is_packed = head.get(4..8) == Some(&ZSTD);
+    if (head.first() == Some(&0) && head.len() > 4) || is_packed {
         return Ok(Form::FramedRequests);
     }
     let names: [&[u8]; 3] = [b"\"resourceLogs\"", b"\"resourceSpans\"", b"\"resourceMetrics\""];
@@ -260,7 +269,7 @@ fn json_request(line: &str) -> Item {
     from_json(kind, line.as_bytes()).map_or(Item::Unreadable, |request| Item::Request(kind, request))
 }
 
-/// A request with its length before it. Which kind it is, it does not say: it is the one as which it can be read best.
+/// A request with its length before it. Which kind it is, protobuf does not say: it is the one as which it can be read best.
 fn framed(reader: &mut Box<dyn BufRead>) -> io::Result<Option<Item>> {
     let mut head = [0; 4];
     match reader.read_exact(&mut head) {
@@ -271,12 +280,39 @@ fn framed(reader: &mut Box<dyn BufRead>) -> io::Result<Option<Item>> {
     if length > MAX_ITEM {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a request is too long"));
     }
-    let mut request = vec![0; length];
-    reader.read_exact(&mut request)?;
+    let mut request = Vec::new();
+    (&mut *reader).take(length as u64).read_to_end(&mut request)?;
+    if request.len() < length {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "half a request"));
+    }
+    Ok(Some(requested(request)))
+}
+
+/// What is in a frame: a request, perhaps packed, as JSON or protobuf.
+fn requested(frame: Vec<u8>) -> Item {
+    let Some(request) = unpacked_frame(frame) else {
+        return Item::Unreadable;
+    };
+    // No protobuf request begins like this: it would be a field of a kind that OTLP does not have.
+    if request.first() == Some(&b'{') {
+        return json_request(&String::from_utf8_lossy(&request));
+    }
     let kinds = [Kind::Logs, Kind::Traces, Kind::Metrics];
     let records = |kind: &Kind| census(*kind, &request).map_or(0, |c| c.counts.records);
     let kind = kinds.into_iter().max_by_key(records).filter(|kind| records(kind) > 0);
-    Ok(Some(kind.map_or(Item::Unreadable, |kind| Item::Request(kind, request))))
+    kind.map_or(Item::Unreadable, |kind| Item::Request(kind, request))
+}
+
+/// A frame without its packing; `None` if it is damaged or too long.
+fn unpacked_frame(frame: Vec<u8>) -> Option<Vec<u8>> {
+    if !frame.starts_with(&ZSTD) {
+        return Some(frame);
+    }
+    let reader = zstd::stream::read::Decoder::new(frame.as_slice()).ok()?;
+    let mut request = Vec::new();
+    let limit = MAX_ITEM as u64 + 1;
+    reader.take(limit).read_to_end(&mut request).ok()?;
+    (request.len() <= MAX_ITEM).then_some(request)
 }
 
 /// The earliest time in a piece, ms since the epoch.
@@ -447,6 +483,44 @@ mod tests {
             (done.from_ms, done.to_ms),
             (Some(1_704_164_640_000), Some(1_704_164_646_000))
         );
+    }
+
+    fn framed_all(requests: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for request in requests {
+            out.extend_from_slice(&u32::try_from(request.len()).unwrap().to_be_bytes());
+            out.extend_from_slice(request);
+        }
+        out
+    }
+
+    /// The file exporter with `compression: zstd`: each request is packed alone, whatever its format.
+    #[test]
+    fn requests_that_are_packed_one_by_one_are_unpacked() {
+        let pack = |text: &[u8]| zstd::stream::encode_all(text, 3).unwrap();
+        let proto = framed_all(&[pack(&span()), pack(&span())]);
+        assert_eq!(play(&[&proto]).unwrap().spans, 2);
+        let json = framed_all(&[pack(LINE.as_bytes()), pack(LINE.as_bytes()), pack(b"{\"no\":1}")]);
+        let done = play(&[&json]).unwrap();
+        assert_eq!((done.logs, done.unreadable), (2, 1));
+        // A damaged one costs itself alone; one that was not written to its end is told.
+        let mut damaged = pack(LINE.as_bytes());
+        damaged.truncate(9);
+        let mut file = framed_all(&[pack(LINE.as_bytes()), damaged, pack(LINE.as_bytes())]);
+        file.extend_from_slice(&[0, 0, 1, 0, 7]);
+        let done = play(&[&file]).unwrap();
+        assert_eq!((done.logs, done.unreadable), (2, 2));
+    }
+
+    /// The same with the newer "native" compression: the file is one packed stream, or several in a row.
+    #[test]
+    fn packed_streams_in_a_row_are_one_file() {
+        let pack = |text: &[u8]| zstd::stream::encode_all(text, 3).unwrap();
+        let line = format!("{LINE}\n");
+        let file = [pack(line.as_bytes()), pack(line.as_bytes())].concat();
+        assert_eq!(play(&[&file]).unwrap().logs, 2);
+        let file = [pack(&framed_all(&[span()])), pack(&framed_all(&[span()]))].concat();
+        assert_eq!(play(&[&file]).unwrap().spans, 2);
     }
 
     #[test]

@@ -134,10 +134,11 @@ fn indented(text: &str, is_empty: bool) -> String {
 
 fn head(incident: &Incident) -> String {
     let (standing, paint) = standing(incident);
-    let good = incident.good.as_ref().map_or_else(
-        || "there is no good release".to_owned(),
-        |good| format!("the good release is {}", good.release),
-    );
+    let good = match &incident.good {
+        Some(good) => format!("the good release is {}", good.release),
+        None if incident.observed => "it is only observed, not run here".to_owned(),
+        None => "there is no good release".to_owned(),
+    };
     format!(
         "{}  {}  {}\n{} of service {} fails; {good}\n",
         bold(incident.id.as_str()),
@@ -156,9 +157,11 @@ fn hurts(incident: &Incident) -> String {
             Score::EValue { log10, .. } => format!("evidence 10^{log10:.1} to 1"),
             Score::Ratio { value } => format!("{value:.1} times the limit"),
         };
+        let other = anomaly.service.as_ref().filter(|service| **service != incident.service);
+        let whose = other.map_or_else(String::new, |service| format!("{service}: "));
         writeln!(
             out,
-            "  {} since {} ({}, {sure})",
+            "  {whose}{} since {} ({}, {sure})",
             claim(anomaly),
             utc(anomaly.onset_ms),
             plain(&anomaly.detector, 40)
@@ -229,7 +232,11 @@ fn mitigation(mitigation: &Mitigation) -> String {
 
 fn cause(incident: &Incident) -> String {
     let Some(diagnosis) = &incident.diagnosis else {
-        return "  Not known yet.\n".to_owned();
+        return match &incident.root {
+            Some((service, why)) => format!("  Looked for in {service}: {}\n", plain(why, LINE)),
+            None if incident.observed => "  Not looked for: the service is not run here.\n".to_owned(),
+            None => "  Not known yet.\n".to_owned(),
+        };
     };
     let name = grade_name(&diagnosis.grade);
     let grade = match &diagnosis.grade {

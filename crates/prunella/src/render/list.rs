@@ -16,6 +16,12 @@ pub struct Summary {
     pub open: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Whose.
+    pub service: String,
+    /// Whether the service is only observed, not run here.
+    pub observed: bool,
+    /// The service in which the cause is looked for, if several hurt.
+    pub root: Option<String>,
     /// What hurts, in a few words.
     pub what: String,
     /// When the damage began, in milliseconds since the epoch.
@@ -41,6 +47,9 @@ impl Summary {
             id: incident.id.to_string(),
             open: incident.is_open(),
             outcome: incident.outcome.as_ref().map(|(outcome, _)| *outcome),
+            service: incident.service.to_string(),
+            observed: incident.observed,
+            root: incident.root.as_ref().map(|(service, _)| service.to_string()),
             what: what_hurts(incident),
             onset_ms: incident.clock.onset_ms,
             mitigated_s: since(incident.clock.mitigated_ms),
@@ -79,7 +88,15 @@ pub(super) fn kind_name(kind: AnomalyKind) -> &'static str {
         AnomalyKind::Exhaustion => "a limit is near",
         AnomalyKind::MemoryRunaway => "memory runs away",
         AnomalyKind::Silent => "answered well, and otherwise than before",
-        AnomalyKind::Trace => "calls otherwise than before",
+        AnomalyKind::Trace => "slower, failing, or calling otherwise than before",
+        AnomalyKind::NewTemplate => "something new is logged",
+        AnomalyKind::VanishedTemplate => "something is logged no longer",
+        AnomalyKind::LogRate => "logged more, less or worse than before",
+        AnomalyKind::Order => "logged in another order, or without its end",
+        AnomalyKind::Metric => "a metric changed",
+        AnomalyKind::Missing => "a metric stopped",
+        AnomalyKind::Leak => "something grows and never falls",
+        AnomalyKind::Alert => "an outside alert",
         _ => "an anomaly",
     }
 }
@@ -92,9 +109,14 @@ pub(super) fn claim(anomaly: &Anomaly) -> String {
     }
 }
 
-/// What hurts, in a few words.
+/// What hurts, in a few words. Of a service that is not run here its name is part of it.
 pub(super) fn what_hurts(incident: &Incident) -> String {
-    incident.anomalies.first().map_or_else(|| "unknown".to_owned(), claim)
+    let what = incident.anomalies.first().map_or_else(|| "unknown".to_owned(), claim);
+    if incident.observed {
+        format!("{}: {what}", incident.service)
+    } else {
+        what
+    }
 }
 
 /// How an incident stands, and the colour of it.
@@ -113,7 +135,8 @@ pub(super) fn standing(incident: &Incident) -> (String, fn(&str) -> String) {
 
 fn cause(incident: &Incident) -> String {
     let Some(diagnosis) = &incident.diagnosis else {
-        return "-".to_owned();
+        let root = incident.root.as_ref();
+        return root.map_or_else(|| "-".to_owned(), |(service, _)| format!("in {service}"));
     };
     let grade = grade_name(&diagnosis.grade);
     match &diagnosis.cause {

@@ -17,6 +17,7 @@ pub fn working_on(incident: &Incident, world: &World, policy: &Policy) -> String
         strategies: &strategies,
         heals_in_a_row: world.heals_in_a_row(incident),
         duplicate_of: world.duplicate_of(incident),
+        is_quiet: false,
     };
     match next_step(incident, &around) {
         Step::Mitigate => "taking the damage away".to_owned(),

@@ -9,6 +9,7 @@ use prunella_core::policy::Autonomy;
 use prunella_core::release::{BadCommit, Origin, Release, ReleaseEnd, ReleaseState, Route};
 use serde::Serialize;
 
+use crate::held::Held;
 use crate::ingest::IntakeStatus;
 
 use super::list::{Summary, incidents};
@@ -16,6 +17,8 @@ use super::{Table, bold, dim, green, red, utc, yellow};
 
 /// Ended releases that are shown to people; JSON has them all.
 const ENDED_SHOWN: usize = 5;
+/// Claims held back that are shown to people; JSON has them all.
+const HELD_SHOWN: usize = 5;
 const TO_STRING: &str = "writing to a String cannot fail";
 
 /// Everything that `status` says, and its form in JSON.
@@ -51,6 +54,8 @@ pub struct Status {
     pub bad_commits: BTreeMap<CommitId, BadCommit>,
     /// The open incidents, the oldest first.
     pub open_incidents: Vec<Summary>,
+    /// Page-worthy claims that opened no incident lately, the newest first, each with the reason.
+    pub held_back: Vec<Held>,
 }
 
 /// The gateway's process and its totals since it began.
@@ -212,6 +217,32 @@ fn bad_commits(status: &Status) -> String {
     })
 }
 
+fn held_back(status: &Status) -> String {
+    let mut out = String::new();
+    for held in status.held_back.iter().take(HELD_SHOWN) {
+        let times = if held.times > 1 {
+            format!(", {} times", held.times)
+        } else {
+            String::new()
+        };
+        writeln!(
+            out,
+            "  {}  {} {}: {}\n    {}{times}",
+            utc(held.last_ms),
+            plain(&held.service, 64),
+            plain(&held.release, 64),
+            plain(&held.what, 160),
+            yellow(&plain(&held.why, 160)),
+        )
+        .expect(TO_STRING);
+    }
+    let hidden = status.held_back.len().saturating_sub(HELD_SHOWN);
+    if hidden > 0 {
+        writeln!(out, "  and {hidden} more").expect(TO_STRING);
+    }
+    out
+}
+
 fn head(status: &Status) -> String {
     let name = status.service.as_deref().unwrap_or("not configured");
     let daemon = match status.daemon {
@@ -259,6 +290,10 @@ pub fn status<'a>(status: &Status, open: impl Iterator<Item = &'a prunella_core:
         lines
             .lines()
             .for_each(|line| writeln!(out, "  {line}").expect(TO_STRING));
+    }
+    if !status.held_back.is_empty() {
+        let heading = bold("Page-worthy, but opened no incident");
+        write!(out, "\n{heading}\n{}", held_back(status)).expect(TO_STRING);
     }
     out
 }

@@ -30,6 +30,8 @@ pub enum Exit {
     Refused = 4,
     /// A defect in Prunella.
     Internal = 5,
+    /// Neither yes nor no: the evidence is too thin.
+    Unclear = 6,
 }
 
 impl From<Exit> for ExitCode {

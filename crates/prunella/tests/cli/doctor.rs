@@ -33,7 +33,7 @@ fn a_healthy_project() {
     assert_eq!((ran.code, &document["can_run"]), (0, &true.into()), "{}", ran.all());
     insta::assert_json_snapshot!(names(&document));
     let keys: Vec<&String> = document["checks"][0].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["detail", "fix", "health", "name"]);
+    assert_eq!(keys, ["name", "health", "detail", "fix"]);
     assert_eq!(check(&document, "ledger")["detail"], "whole: 0 releases, 0 incidents");
     assert!(
         check(&document, "sandbox")["detail"]

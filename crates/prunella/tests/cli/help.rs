@@ -31,6 +31,7 @@ fn each_command() {
         "pause",
         "resume",
         "heal",
+        "egress",
         "diagnose",
         "demo",
     ];

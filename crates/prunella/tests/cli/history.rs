@@ -295,8 +295,10 @@ fn report(proposal: &Proposal) -> RunReport {
             before: suite(900),
             after: suite(910),
             again: Vec::new(),
+            before_again: Vec::new(),
         }),
         replay: None,
+        refutation: None,
         wall_ms: 5_000,
     }
 }

@@ -20,7 +20,7 @@ use prunella::ingest::{Intake, IntakeStatus};
 use prunella_core::detect::{Anomaly, AnomalyKind};
 use prunella_core::id::ServiceName;
 
-const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+pub(crate) const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 struct World {
     dir: tempfile::TempDir,
@@ -28,7 +28,7 @@ struct World {
     found: tokio::sync::mpsc::Receiver<Anomaly>,
 }
 
-fn settings() -> config::Intake {
+pub(crate) fn settings() -> config::Intake {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     config::Intake {
         grpc: loopback,
@@ -37,7 +37,7 @@ fn settings() -> config::Intake {
     }
 }
 
-async fn start_in(dir: &Path, settings: &config::Intake) -> (Intake, tokio::sync::mpsc::Receiver<Anomaly>) {
+pub(crate) async fn start_in(dir: &Path, settings: &config::Intake) -> (Intake, tokio::sync::mpsc::Receiver<Anomaly>) {
     let service = ServiceName::parse("shop").unwrap();
     Intake::start(&dir.join("intake"), service, settings, dir)
         .await
@@ -51,7 +51,7 @@ async fn world(settings: &config::Intake) -> World {
     World { dir, intake, found }
 }
 
-fn request(records: usize) -> Vec<u8> {
+pub(crate) fn request(records: usize) -> Vec<u8> {
     let text = |text: &str| {
         Some(AnyValue {
             value: Some(any_value::Value::StringValue(text.to_owned())),
@@ -79,7 +79,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-fn client(version: Version) -> Client<HttpConnector, Full<Bytes>> {
+pub(crate) fn client(version: Version) -> Client<HttpConnector, Full<Bytes>> {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.http2_only(version == Version::HTTP_2);
     builder.build(HttpConnector::new())

@@ -40,6 +40,23 @@ pub(crate) fn get(addr: SocketAddr, path: &str) -> io::Result<Answer> {
     request(addr, "GET", path)
 }
 
+/// Posts a body on a connection of its own, and returns the status.
+pub(crate) fn post(addr: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> io::Result<u16> {
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: intake\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "half an answer"))
+}
+
 fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;

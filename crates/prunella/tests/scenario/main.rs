@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client;
+mod elsewhere;
 mod healing;
 mod killing;
 mod ladder;

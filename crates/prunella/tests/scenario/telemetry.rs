@@ -1,11 +1,11 @@
 //! The intake of the running daemon: the service's own telemetry, and what `kill -9` must not take.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::world::{PATIENCE, World};
+use crate::client::post as send;
+use crate::world::World;
 
 const CONFIG: &str = r#"[service]
 name = "worker"
@@ -74,16 +74,7 @@ fn post(addr: SocketAddr, number: usize) -> bool {
     let body = format!(
         "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"severityNumber\":17,\"body\":{{\"stringValue\":\"{number} failed\"}}}}]}}]}}]}}"
     );
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!(
-        "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.starts_with("HTTP/1.1 200 ")
+    send(addr, "/v1/logs", "application/json", body.as_bytes()).unwrap() == 200
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A group: all series of a metric of one service (a *family*), or those of them with the same attributes (a *slice*),
 //! whatever instance and release they come from. Pods come and go; a group stays.
 
+use super::super::side::Sides;
 use super::facet::{Facet, Measure};
 use super::nature::{Kind, Nature};
-use super::side::Sides;
 use super::sketch::Sketch;
 
 /// Labels of odd series that are kept until they are told.

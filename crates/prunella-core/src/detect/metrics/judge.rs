@@ -18,10 +18,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::side::{REQUESTS, Worse};
 use super::facet::{Facet, Measure};
 use super::group::Group;
 use super::nature::Nature;
-use super::side::Worse;
 use super::{Service, say};
 use crate::detect::series::fdr::{e_bh, e_value};
 use crate::detect::text::percent;
@@ -77,7 +77,7 @@ pub(super) fn judge(
         sides.extend(
             groups[at as usize]
                 .sides
-                .compare(look)
+                .compare(look, &REQUESTS)
                 .into_iter()
                 .map(|worse| (at, worse)),
         );

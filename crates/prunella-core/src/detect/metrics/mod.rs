@@ -11,7 +11,7 @@
 //!    lines, seasons. A group that stops is missing data.
 //! 3. What detectors claim is odd. It becomes a page only where users are hurt or several metrics agree ([`judge`]):
 //!    the false-discovery rate over a service's metrics is held by e-BH there. Releases that emit at the same time are
-//!    compared side by side ([`side`]).
+//!    compared side by side ([`super::side`]).
 //!
 //! Everything has a share of the budget. What does not fit is counted: `series`, `crowded`, `metrics`, `histograms`,
 //! `services`, `claims`; what cannot be read, too: `no number`, `kind changed`.
@@ -29,7 +29,6 @@ mod look;
 mod nature;
 mod reading;
 mod say;
-mod side;
 mod sketch;
 mod state;
 #[cfg(test)]

@@ -5,12 +5,14 @@
 //!
 //! *Method.* `operations.rs` counts each span where it stands; `assembly.rs` gathers traces within bounds, and `calls.rs`
 //! counts who calls whom in them. What is known of an operation or a call is kept by service and name over releases; each
-//! release is compared with it, and with its own past by windows.
+//! release is compared with it, with its own past by windows, and, while several emit, with the others (`beside.rs`).
 //!
 //! *Source.* See the files.
 
 mod assembly;
+mod beside;
 mod calls;
+mod edges;
 mod operations;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::assembly::{Assembly, Node, SPAN_BYTES, children, first_failing};
+use self::beside::{BESIDE_BYTES, Beside, besides};
 use self::calls::{Call, CallPast, Seen};
+use self::edges::Edges;
 use self::operations::{Op, OpPast};
 use super::share::Shift;
 use super::text::quote;
@@ -97,12 +101,15 @@ pub struct Traces {
     max_calls: usize,
     releases: Vec<Option<Release>>,
     known: Vec<Known>,
+    /// The releases of each operation side by side, by its place in `known`.
+    sides: Vec<Beside>,
     by_name: BTreeMap<(ServiceName, u8, String), usize>,
     ops: Vec<Op>,
     by_hash: Index<u64, u32>,
     /// The calls of each operation, by its index.
     calls: Vec<Vec<Call>>,
     call_count: usize,
+    edges: Edges,
     assembly: Assembly,
     /// Failing traces by the operation in which they began to fail, since the last reset.
     began: BTreeMap<u32, u64>,
@@ -121,11 +128,13 @@ impl Traces {
             max_calls: (budget / 8 / CALL_BYTES).clamp(16, 4 * MAX_OPS),
             releases: Vec::new(),
             known: Vec::new(),
+            sides: Vec::new(),
             by_name: BTreeMap::new(),
             ops: Vec::new(),
             by_hash: Index::default(),
             calls: Vec::new(),
             call_count: 0,
+            edges: Edges::default(),
             assembly: Assembly::new((budget / 4 / SPAN_BYTES).max(1_000)),
             began: BTreeMap::new(),
             began_from: 0,
@@ -159,6 +168,7 @@ impl Traces {
             });
             self.known.len() - 1
         });
+        self.sides.resize_with(self.known.len(), Beside::default);
         let at = u32::try_from(self.ops.len()).ok()?;
         self.ops
             .push(Op::new(origin.release_key, span.kind, span.name, known, self.now_ms));
@@ -241,6 +251,7 @@ impl Traces {
             known.calls.entry(callee).or_default();
             calls.push(Call::new(callee, callee, now));
             self.call_count += 1;
+            self.edges.saw(&self.known[caller].service, &self.known[callee].service);
             if is_new {
                 self.tell_new(op, callee, out);
             }
@@ -338,9 +349,25 @@ impl Traces {
             let op = u32::try_from(at).unwrap_or(u32::MAX);
             out.extend(found.into_iter().filter_map(|finding| self.anomaly(op, finding)));
         }
+        self.compare(out);
         if now.saturating_sub(self.began_from) > 300_000 {
             self.began.clear();
             self.began_from = now;
+        }
+    }
+
+    /// Releases side by side, while several emit.
+    fn compare(&mut self, out: &mut Vec<Anomaly>) {
+        for (at, sides) in self
+            .sides
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, sides)| sides.are_several())
+        {
+            let known = &self.known[at];
+            for worse in sides.compare(at, self.now_ms) {
+                out.push(besides(&known.service, known.kind, &known.name, &worse, self.now_ms));
+            }
         }
     }
 
@@ -369,7 +396,10 @@ impl Analyzer for Traces {
     fn span(&mut self, origin: &Origin, span: &SpanView<'_>, _: &mut Vec<Anomaly>) {
         let Some(op) = self.op(origin, span) else { return };
         let error = span.status == SpanStatus::Error;
+        let known = self.ops[op as usize].past;
         self.ops[op as usize].add(span.duration_ns(), error);
+        let past = &self.known[known].past.latency;
+        self.sides[known].add(origin, span.duration_ns() / 1_000, error, past, self.now_ms);
         let node = Node {
             id: span.span_id,
             parent: span.parent_id,
@@ -389,8 +419,15 @@ impl Analyzer for Traces {
         self.look(out);
     }
 
+    fn calls(&mut self) -> Vec<(ServiceName, ServiceName)> {
+        self.edges.take_new()
+    }
+
     fn bytes(&self) -> usize {
-        self.ops.len() * OP_BYTES + self.call_count * CALL_BYTES + self.assembly.bytes()
+        self.ops.len() * OP_BYTES
+            + self.sides.capacity() * BESIDE_BYTES
+            + self.call_count * CALL_BYTES
+            + self.assembly.bytes()
     }
 
     fn snapshot(&self) -> Result<Value, SnapshotError> {
@@ -413,6 +450,11 @@ impl Analyzer for Traces {
             fresh.by_name.insert(key, at);
             fresh.known.push(one);
         }
+        fresh.sides.resize_with(fresh.known.len(), Beside::default);
+        for caller in &fresh.known {
+            let callees = caller.calls.keys().filter_map(|callee| fresh.known.get(*callee));
+            callees.for_each(|callee| fresh.edges.saw(&caller.service, &callee.service));
+        }
         *self = fresh;
         Ok(())
     }
@@ -422,6 +464,7 @@ impl Analyzer for Traces {
         vec![
             limit("operations", self.ops_left_out),
             limit("calls", self.calls_left_out),
+            limit("service_pairs", self.edges.left_out()),
             limit("spans_sampled", self.assembly.left_out),
             limit("traces_cut", self.assembly.cut),
         ]

@@ -163,6 +163,13 @@ fn failing_traces_name_where_they_began() {
         "{page:#?}"
     );
     assert_eq!(case.traces.topology().len(), 1);
+    let names = |(a, b): &(ServiceName, ServiceName)| (a.to_string(), b.to_string());
+    let told: Vec<_> = case.traces.calls().iter().map(names).collect();
+    assert_eq!(told, [("front".to_owned(), "stock".to_owned())]);
+    assert!(case.traces.calls().is_empty(), "each pair is told once");
+    let mut other = Case::new(4);
+    other.traces.restore(&case.traces.snapshot().unwrap()).unwrap();
+    assert_eq!(other.traces.calls().len(), 1, "and once more after a restart");
 }
 
 #[test]
@@ -198,4 +205,65 @@ fn operations_are_bounded_and_counted() {
     }
     assert!(case.traces.ops.len() <= 16);
     assert_eq!(case.traces.overflows()[0].count, 484);
+}
+
+/// What the analyzer claims of caller and callee, with the calls that it saw, is one incident with the callee as its root.
+#[test]
+fn a_callee_that_fails_and_its_caller_are_one_incident() {
+    use crate::detect::{Decision, Grouper};
+    let mut case = Case::new(11);
+    case.run(600, 0, NORMAL);
+    let found = case.run(120, 0, Behaviour { failing: 0.3, ..NORMAL });
+    let mut grouper = Grouper::default();
+    for (caller, callee) in case.traces.calls() {
+        grouper.calls(&caller, &callee);
+    }
+    let mut incidents = std::collections::BTreeSet::new();
+    let mut hurt = std::collections::BTreeSet::new();
+    for anomaly in &found {
+        if let Decision::Open { incident } | Decision::Join { incident } = grouper.decide_observed(anomaly) {
+            incidents.insert(incident);
+            hurt.insert(anomaly.service.clone().unwrap().to_string());
+        }
+    }
+    assert_eq!((incidents.len(), hurt.len()), (1, 2), "{found:#?}");
+    let root = grouper.root(incidents.first().unwrap()).unwrap();
+    assert_eq!(root.service.as_str(), "stock", "{root:?}");
+}
+
+/// One release beside another: what hurts both is neither's fault, what hurts one is its own.
+#[test]
+fn releases_are_compared_while_both_emit() {
+    let beside = |found: &[Anomaly]| -> Vec<Anomaly> {
+        let is = |a: &&Anomaly| a.baseline.contains("at the same time");
+        found.iter().filter(is).cloned().collect()
+    };
+    let both = |old: Behaviour, new: Behaviour| {
+        let mut case = Case::new(21);
+        case.run(600, 0, NORMAL);
+        for _ in 0..240 {
+            (0..5).for_each(|_| case.order(0, old));
+            (0..5).for_each(|_| case.order(2, new));
+            case.now_ms += 1_000;
+            let mut found = std::mem::take(&mut case.found);
+            case.traces.tick(case.now_ms, &mut found);
+            case.found = found;
+        }
+        beside(&case.found)
+    };
+    let failing = Behaviour { failing: 0.3, ..NORMAL };
+    let slow = Behaviour { slow_ms: 200, ..NORMAL };
+    for (bad, said) in [(failing, "fails in release r2"), (slow, "takes longer")] {
+        let found = both(NORMAL, bad);
+        let first = found.iter().find(|a| a.severity == Severity::Page).unwrap();
+        assert_eq!(
+            (first.release.as_str(), first.baseline.as_str()),
+            ("r2", "release r0 at the same time")
+        );
+        assert!(first.evidence[0].contains(said), "{first:?}");
+        assert!(both(bad, bad).is_empty(), "{said}: both are hurt alike");
+    }
+    assert!(both(NORMAL, NORMAL).is_empty());
+    // The new release mends what the old one does wrong.
+    assert!(both(failing, NORMAL).is_empty());
 }

@@ -61,7 +61,7 @@ fn json_lines() {
     assert_eq!(line.body, "request\ndone");
     assert!(line.trace_id.is_some());
     let keys: Vec<&str> = line.attributes.iter().map(|(key, _)| key.as_ref()).collect();
-    assert_eq!(keys, ["err", "pid"]);
+    assert_eq!(keys, ["pid", "err"]);
     let docker = parse(r#"{"log":"hello\n","stream":"stdout","time":"2024-01-02T03:04:05.678901234Z"}"#);
     assert_eq!(
         (docker.body.as_ref(), docker.time_ns),
@@ -75,6 +75,12 @@ fn json_lines() {
         (Some(Severity::Error), Some(1_704_164_645_678_901_000))
     );
     assert_eq!((journald.body.as_ref(), journald.logger.as_ref()), ("failed", "sshd"));
+    let coloured = parse(r#"{"PRIORITY":"4","MESSAGE":[27,91,51,49,109,110,111,255]}"#);
+    assert_eq!(
+        (coloured.severity, coloured.body.as_ref()),
+        (Some(Severity::Warn), "\u{1b}[31mno\u{fffd}")
+    );
+    assert_eq!(parse(r#"{"PRIORITY":"4","MESSAGE":[27,256]}"#).body, "");
     assert_eq!(parse("{not json").body, "{not json");
 }
 

@@ -222,7 +222,7 @@ def serve(harness):
         os.environ["PRUNELLA_SERVER"] = str(os.getpid())
         gc.collect()
         gc.freeze()
-        do = {"baseline": _baseline, "evaluate": _evaluate, "agree": _agree}[JOB["job"]]
+        do = {"baseline": _baseline, "evaluate": _evaluate, "agree": _agree, "refute": _refute}[JOB["job"]]
         do(harness)
         code = 0
     except BaseException as error:
@@ -423,3 +423,9 @@ def _agree(harness):
     import prunella_agree
 
     prunella_agree.run(sys.modules[__name__], harness)
+
+
+def _refute(harness):
+    import prunella_refute
+
+    prunella_refute.run(sys.modules[__name__], harness)

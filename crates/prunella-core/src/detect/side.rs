@@ -1,9 +1,12 @@
-//! Releases of a service side by side: failures and slow answers while both emit.
+//! Releases of a service side by side: failures and slow answers while both emit. What befalls all of them at once, such as
+//! a dependency that is down or an hour of much traffic, is no release's fault; a comparison with the past cannot tell.
 //!
 //! *Method*: from the look at which a second release begins to count, both are counted, and the new one's share of
 //! failures, and of answers slower than nearly all were before, is compared with the other's by an e-process
 //! ([`sequential`](crate::detect::sequential)): valid however often one looks. What slow is was fixed before the new
 //! release began. Without a release to compare with, the oldest that emits is the good one.
+//!
+//! *Source*: canary analysis with a concurrent control, as in Kayenta, with a test that may be asked at any time.
 
 use crate::detect::sequential::{Counts, Margin, ln_e_worse};
 use crate::id::ReleaseId;
@@ -13,25 +16,42 @@ use crate::signal::telemetry::Origin;
 const MAX_SIDES: usize = 3;
 /// Looks without a count after which a release is gone.
 const GONE: u32 = 10;
-/// log10 of the e-value at which a release is called worse: once in ten thousand deploys by chance, for each of the two.
-const WORSE_LOG10: f64 = 4.0;
-/// Requests of each side before they are compared.
-const ENOUGH: f64 = 30.0;
-/// Requests come in bursts that fail or are slow together: each counts for half.
-const WEIGHT: f64 = 0.5;
-/// What is tolerated of a release: a few more failures, and a good deal more slow answers while it is cold.
-const FAILURES: Margin = Margin {
-    ratio: 2.0,
-    excess: 0.005,
-    most: 0.02,
-};
-const SLOWNESS: Margin = Margin {
-    ratio: 4.0,
-    excess: 0.05,
-    most: 0.3,
+
+/// What is called worse.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// log10 of the e-value at which a release is called worse.
+    pub(super) worse_log10: f64,
+    /// Trials of each side before they are compared.
+    pub(super) enough: f64,
+    /// Trials come in bursts that fail or are slow together: each counts for this much.
+    pub(super) weight: f64,
+    /// How many more failures are tolerated.
+    pub(super) failures: Margin,
+    /// How many more slow answers are tolerated.
+    pub(super) slowness: Margin,
+}
+
+/// Requests: once in ten thousand deploys by chance, for each of the two; a few more failures are tolerated, and a good deal
+/// more slow answers while a release is cold.
+pub(super) const REQUESTS: Rules = Rules {
+    worse_log10: 4.0,
+    enough: 30.0,
+    weight: 0.5,
+    failures: Margin {
+        ratio: 2.0,
+        excess: 0.005,
+        most: 0.02,
+    },
+    slowness: Margin {
+        ratio: 4.0,
+        excess: 0.05,
+        most: 0.3,
+    },
 };
 
 /// One release's counts.
+#[derive(Clone, Debug)]
 struct Side {
     key: u32,
     release: ReleaseId,
@@ -44,7 +64,7 @@ struct Side {
 }
 
 /// The releases that emit.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sides {
     all: Vec<Side>,
     /// What is slow, fixed when a second release came.
@@ -52,6 +72,7 @@ pub(super) struct Sides {
 }
 
 /// A release that is worse than another.
+#[derive(Clone, Debug)]
 pub(super) struct Worse {
     pub(super) release: ReleaseId,
     pub(super) than: ReleaseId,
@@ -105,7 +126,7 @@ impl Sides {
     }
 
     /// Releases that have just been shown to be worse.
-    pub(super) fn compare(&mut self, look: u32) -> Vec<Worse> {
+    pub(super) fn compare(&mut self, look: u32, rules: &Rules) -> Vec<Worse> {
         self.all.retain(|side| look.saturating_sub(side.look) < GONE);
         if self.all.len() < 2 {
             self.slow_from = None;
@@ -121,7 +142,7 @@ impl Sides {
                 .all
                 .iter()
                 .find(|other| other.key != side.key && (named(other) || first(other)));
-            let worse = base.filter(|_| !side.told).and_then(|base| worse(base, side));
+            let worse = base.filter(|_| !side.told).and_then(|base| worse(base, side, rules));
             self.all[new].told |= worse.is_some();
             found.extend(worse);
         }
@@ -133,22 +154,22 @@ impl Sides {
     }
 }
 
-fn worse(base: &Side, new: &Side) -> Option<Worse> {
-    if base.count < ENOUGH || new.count < ENOUGH {
+fn worse(base: &Side, new: &Side, rules: &Rules) -> Option<Worse> {
+    if base.count < rules.enough || new.count < rules.enough {
         return None;
     }
     let by = |failures: bool, margin: Margin, bad: fn(&Side) -> f64| {
-        let counts = |side: &Side| Counts::new(side.count as u64, bad(side).round() as u64).weighted(WEIGHT);
+        let counts = |side: &Side| Counts::new(side.count as u64, bad(side).round() as u64).weighted(rules.weight);
         let (base_counts, new_counts) = (counts(base), counts(new));
         let log10 = ln_e_worse(base_counts, new_counts, margin) / std::f64::consts::LN_10;
-        (log10 >= WORSE_LOG10).then(|| Worse {
+        (log10 >= rules.worse_log10).then(|| Worse {
             release: new.release.clone(),
             than: base.release.clone(),
             log10,
-            threshold_log10: WORSE_LOG10,
+            threshold_log10: rules.worse_log10,
             failures,
             shares: (new_counts.share(), base_counts.share()),
         })
     };
-    by(true, FAILURES, |side| side.failures).or_else(|| by(false, SLOWNESS, |side| side.slow))
+    by(true, rules.failures, |side| side.failures).or_else(|| by(false, rules.slowness, |side| side.slow))
 }

@@ -1,0 +1,191 @@
+//! What was found when somebody tried to show that a candidate is wrong although it passes. Counts only; what they mean
+//! is [`super::probability`]'s to say.
+
+use serde::{Deserialize, Serialize};
+
+/// The attempt to refute a candidate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refutation {
+    /// How much it changes.
+    pub size: Size,
+    /// What the diff shows by itself.
+    pub patterns: Vec<Pattern>,
+    /// Which of its parts the tests need; `None` where that was not tried.
+    pub parts: Option<Parts>,
+    /// Whether the tests would notice a weaker patch.
+    pub weaker: Option<Weaker>,
+    /// What it does on inputs that no test has.
+    pub behaviour: Option<Behaviour>,
+    /// Other changes that pass the tests too.
+    pub rivals: Option<Rivals>,
+    /// Why there is no behaviour, if there is none.
+    pub not_asked: Option<NotAsked>,
+}
+
+/// Why the candidate was not asked about other inputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NotAsked {
+    /// Nothing here can: the language or the runner has no driver, or the change is not in a function that tests call.
+    NoWay {
+        /// Which of them.
+        why: String,
+    },
+    /// It could have been, and was not: time, sandbox, machine.
+    Missed {
+        /// What was in the way.
+        why: String,
+    },
+}
+
+/// How much a candidate changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Size {
+    /// Files.
+    pub files: u32,
+    /// Lines that are gone.
+    pub removed: u32,
+    /// Lines that are new.
+    pub added: u32,
+    /// Words and signs of the changed lines that differ.
+    pub tokens: u32,
+}
+
+/// A shape of change that is known to hide a failure instead of mending it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// Which.
+    pub kind: PatternKind,
+    /// The file and the line after the change.
+    pub place: String,
+    /// What is there, for people.
+    pub what: String,
+}
+
+/// The anti-patterns of patches.
+///
+/// *Source*: Tan et al., "Anti-patterns in search-based program repair", FSE 2016, and what code reviews of machine-made
+/// patches complain about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatternKind {
+    /// A condition that compares with a value of the failing test, or answers it by a constant.
+    SpecialCase,
+    /// An exception is caught and nothing is done about it.
+    SwallowedException,
+    /// Statements are gone, and nothing came for them.
+    DeletedFunctionality,
+    /// A check, an assertion or a raised error is gone.
+    DisabledCheck,
+    /// A function returns a constant before it does its work.
+    EarlyReturn,
+    /// What runs no more: a condition that is always or never true.
+    DeadCondition,
+}
+
+impl PatternKind {
+    /// For people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SpecialCase => "special-cased input",
+            Self::SwallowedException => "swallowed exception",
+            Self::DeletedFunctionality => "deleted functionality",
+            Self::DisabledCheck => "disabled check",
+            Self::EarlyReturn => "early return of a constant",
+            Self::DeadCondition => "constant condition",
+        }
+    }
+}
+
+/// Which of the patch's parts the tests need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parts {
+    /// Parts that were looked at: lines, and words within changed lines.
+    pub parts: u32,
+    /// Those without which the tests pass too.
+    pub unneeded: u32,
+}
+
+/// Changes of the changed lines, each of which a good suite would notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Weaker {
+    /// How many were tried.
+    pub tried: u32,
+    /// Those that pass the tests.
+    pub survived: u32,
+    /// Of those whose answers were compared, how many answer otherwise than the candidate.
+    pub apart: u32,
+    /// How many were compared.
+    pub compared: u32,
+}
+
+/// What the changed functions do on inputs like those of the tests. Inputs are counted, never values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Behaviour {
+    /// Changed functions that were asked.
+    pub functions: u32,
+    /// Different arguments that the tests pass.
+    pub samples: u32,
+    /// Of those, where the code before answers otherwise: what the patch mends.
+    pub mended: u32,
+    /// Generated inputs.
+    pub inputs: u32,
+    /// Those for which the code before gives an answer.
+    pub answered_before: u32,
+    /// Those for which it raises.
+    pub raises_before: u32,
+    /// Those for which it does not end.
+    pub hangs_before: u32,
+    /// Those for which the candidate raises.
+    pub raises_after: u32,
+    /// Those for which it does not end.
+    pub hangs_after: u32,
+    /// Answered before, raises now.
+    pub new_raises: u32,
+    /// Answered or raised before, does not end now.
+    pub new_hangs: u32,
+    /// Inputs near samples that are as they were.
+    pub near_kept: u32,
+    /// Of those, how many are answered, and otherwise than before.
+    pub changed_near_kept: u32,
+    /// Inputs near mended samples.
+    pub near_mended: u32,
+    /// Of those, how many are not as before.
+    pub changed_near_mended: u32,
+    /// Laws that hold of all answers that tests have seen.
+    pub laws: u32,
+    /// Generated inputs on which the code before breaks one.
+    pub broken_before: u32,
+    /// Generated inputs on which the candidate breaks one.
+    pub broken_after: u32,
+    /// Of those, how many the code before answers alike: it is the law that is wrong there.
+    pub broken_as_before: u32,
+    /// Relations between answers that hold on all samples.
+    pub relations: u32,
+    /// Inputs on which the code before breaks one.
+    pub unrelated_before: u32,
+    /// Inputs on which the candidate breaks one.
+    pub unrelated_after: u32,
+    /// Inputs on which the candidate answers otherwise than its needed parts alone.
+    pub apart_from_needed: u32,
+}
+
+/// Other changes that pass the failing tests and those around them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rivals {
+    /// How many were compared.
+    pub compared: u32,
+    /// How many answer as the candidate does on every input.
+    pub agree: u32,
+    /// The share of their likelihood that agrees, in thousandths.
+    pub agree_permille: u32,
+    /// The likelihood of the strongest group that answers otherwise, in thousandths of all.
+    pub strongest_permille: u32,
+}

@@ -1,0 +1,221 @@
+//! From the driver's rows to counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prunella_core::verify::Refutation;
+use prunella_core::verify::refutation::{Behaviour, NotAsked, Parts, Rivals, Weaker};
+use serde::Deserialize;
+
+use super::variants::{Kind, Variant};
+
+/// One row; which fields are there says what it is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Row {
+    note: Option<String>,
+    id: Option<i64>,
+    passed: Option<bool>,
+    functions: u32,
+    parts: Option<u32>,
+    unneeded: u32,
+    function: Option<String>,
+    samples: usize,
+    origins: Vec<usize>,
+    answers: Option<Vec<String>>,
+    laws: u32,
+    broken: Vec<usize>,
+    related: u32,
+    unrelated: u32,
+}
+
+/// The ids of the code before, of the patch and of its needed parts.
+const BEFORE: i64 = 0;
+const AFTER: i64 = 1;
+const NEEDED: i64 = -1;
+
+/// Fills in what the rows tell.
+pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
+    let missed = |why: &str| Some(NotAsked::Missed { why: why.to_owned() });
+    if let Some(note) = rows.iter().find_map(|row| row.note.clone()) {
+        found.not_asked = Some(NotAsked::NoWay { why: note });
+        return;
+    }
+    let Some(first) = rows.iter().find(|row| row.id == Some(AFTER) && row.passed.is_some()) else {
+        found.not_asked = missed("the driver did not end");
+        return;
+    };
+    if first.passed == Some(false) {
+        found.not_asked = missed("the patch does not pass when its sources are exchanged in place");
+        return;
+    }
+    if let Some(row) = rows.iter().find(|row| row.parts.is_some()) {
+        found.parts = Some(Parts {
+            parts: row.parts.unwrap_or(0),
+            unneeded: row.unneeded,
+        });
+    }
+    let groups = functions(rows);
+    found.weaker = weaker(variants, rows, &groups);
+    found.rivals = rivals(variants, &groups);
+    let mut sum = Behaviour {
+        functions: first.functions,
+        ..Behaviour::default()
+    };
+    for group in &groups {
+        group.add(&mut sum);
+    }
+    if sum.inputs == 0 {
+        let why = "no test calls a changed function with arguments that can be copied";
+        found.not_asked = Some(NotAsked::NoWay { why: why.to_owned() });
+    } else {
+        found.behaviour = Some(sum);
+    }
+}
+
+/// All answers about one function.
+struct Group<'a> {
+    head: &'a Row,
+    by: BTreeMap<i64, &'a Row>,
+}
+
+fn functions(rows: &[Row]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for row in rows {
+        if row.function.is_some() {
+            groups.push(Group {
+                head: row,
+                by: BTreeMap::new(),
+            });
+        } else if let (Some(group), Some(id), Some(_)) = (groups.last_mut(), row.id, &row.answers) {
+            group.by.insert(id, row);
+        }
+    }
+    groups
+}
+
+fn hangs(word: &str) -> bool {
+    matches!(word, "hung" | "late")
+}
+
+fn raises(word: &str) -> bool {
+    word.starts_with("raise ")
+}
+
+fn answers(word: &str) -> bool {
+    !hangs(word) && !raises(word)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Group<'_> {
+    fn words(&self, id: i64) -> Option<&[String]> {
+        self.by.get(&id)?.answers.as_deref()
+    }
+
+    /// Whether two sources answer alike wherever the candidate answers; `None` if one was not asked.
+    fn alike(&self, one: i64, other: i64) -> Option<bool> {
+        let (a, b) = (self.words(one)?, self.words(other)?);
+        let differ = a.iter().zip(b).filter(|(a, b)| a != b && !hangs(a) && !hangs(b));
+        Some(differ.count() == 0)
+    }
+
+    fn add(&self, sum: &mut Behaviour) {
+        let (Some(before), Some(after)) = (self.words(BEFORE), self.words(AFTER)) else {
+            return;
+        };
+        let known = self.head.samples;
+        if before.len() < known || after.len() < known {
+            return;
+        }
+        let mended: BTreeSet<usize> = (0..known).filter(|i| before[*i] != after[*i]).collect();
+        sum.samples += count(known);
+        sum.mended += count(mended.len());
+        let pairs: Vec<(usize, &str, &str)> = self
+            .head
+            .origins
+            .iter()
+            .zip(before[known..].iter().zip(&after[known..]))
+            .map(|(origin, (b, a))| (*origin, b.as_str(), a.as_str()))
+            .collect();
+        let of = |wanted: &dyn Fn(&(usize, &str, &str)) -> bool| count(pairs.iter().filter(|p| wanted(p)).count());
+        sum.inputs += count(pairs.len());
+        sum.answered_before += of(&|p| answers(p.1));
+        sum.raises_before += of(&|p| raises(p.1));
+        sum.hangs_before += of(&|p| hangs(p.1));
+        sum.raises_after += of(&|p| raises(p.2));
+        sum.hangs_after += of(&|p| hangs(p.2));
+        sum.new_raises += of(&|p| answers(p.1) && raises(p.2));
+        sum.new_hangs += of(&|p| !hangs(p.1) && hangs(p.2));
+        sum.near_kept += of(&|p| !mended.contains(&p.0));
+        sum.changed_near_kept += of(&|p| !mended.contains(&p.0) && answers(p.1) && p.1 != p.2);
+        sum.near_mended += of(&|p| mended.contains(&p.0));
+        sum.changed_near_mended += of(&|p| mended.contains(&p.0) && p.1 != p.2);
+        self.laws(sum, &pairs);
+        if let Some(needed) = self.words(NEEDED) {
+            let apart = after.iter().zip(needed).skip(known).filter(|(a, b)| a != b);
+            sum.apart_from_needed += count(apart.count());
+        }
+    }
+
+    fn laws(&self, sum: &mut Behaviour, pairs: &[(usize, &str, &str)]) {
+        let (Some(before), Some(after)) = (self.by.get(&BEFORE), self.by.get(&AFTER)) else {
+            return;
+        };
+        let alike = |at: &&usize| pairs.get(**at).is_some_and(|p| p.1 == p.2);
+        sum.laws += after.laws;
+        sum.broken_before += count(before.broken.len());
+        sum.broken_after += count(after.broken.len());
+        sum.broken_as_before += count(after.broken.iter().filter(alike).count());
+        sum.relations += after.related;
+        sum.unrelated_before += before.unrelated;
+        sum.unrelated_after += after.unrelated;
+    }
+}
+
+fn of_kind(variants: &[Variant], kind: Kind) -> impl Iterator<Item = &Variant> {
+    variants.iter().filter(move |v| v.kind == kind)
+}
+
+fn weaker(variants: &[Variant], rows: &[Row], groups: &[Group<'_>]) -> Option<Weaker> {
+    let tried: BTreeMap<i64, bool> = rows.iter().filter_map(|row| Some((row.id?, row.passed?))).collect();
+    let mut found = Weaker::default();
+    for variant in of_kind(variants, Kind::Weaker) {
+        let Some(passed) = tried.get(&variant.id) else { continue };
+        found.tried += 1;
+        found.survived += u32::from(*passed);
+        let said: Vec<bool> = groups.iter().filter_map(|g| g.alike(AFTER, variant.id)).collect();
+        found.compared += u32::from(!said.is_empty());
+        found.apart += u32::from(said.contains(&false));
+    }
+    (found.tried > 0).then_some(found)
+}
+
+fn rivals(variants: &[Variant], groups: &[Group<'_>]) -> Option<Rivals> {
+    let (mut found, mut all, mut agree) = (Rivals::default(), 0.0, 0.0);
+    let mut others: BTreeMap<Vec<&[String]>, f64> = BTreeMap::new();
+    for rival in of_kind(variants, Kind::Rival) {
+        let said: Vec<bool> = groups.iter().filter_map(|g| g.alike(AFTER, rival.id)).collect();
+        if said.is_empty() {
+            continue;
+        }
+        found.compared += 1;
+        all += rival.likely;
+        if said.contains(&false) {
+            let words = groups.iter().filter_map(|g| g.words(rival.id)).collect();
+            *others.entry(words).or_default() += rival.likely;
+        } else {
+            found.agree += 1;
+            agree += rival.likely;
+        }
+    }
+    let permille = |part: f64| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+        let of = (1000.0 * part / all.max(1e-9)).clamp(0.0, 1000.0) as u32;
+        of
+    };
+    found.agree_permille = permille(agree);
+    found.strongest_permille = permille(others.values().copied().fold(0.0, f64::max));
+    (found.compared > 0).then_some(found)
+}
