@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use prunella::evaluate::Naturalness;
 use prunella::learn::{House, tree};
-use prunella_core::repair::synth::{Change, Evidence, NodeId, Spectrum, Tree, Weights, changes, rank};
+use prunella_core::repair::synth::{Change, Evidence, NodeId, Spectrum, Symptoms, Tree, Weights, changes, rank};
 
 use crate::report::median;
 
@@ -104,7 +104,7 @@ pub(super) fn seeded(path: &str, text: &str) -> Option<Fault> {
         .filter(|id| whole.unit(*id) == Some(*id) && (80..MAX_UNIT).contains(&whole.text(*id).len()))
         .collect();
     let unit = *units.get(text.len() % units.len().max(1))?;
-    let mut all = changes(&whole, unit, &BTreeMap::new(), &[]);
+    let mut all = changes(&whole, unit, &BTreeMap::new(), &Symptoms::default());
     // What the operators think likely is likely to be taken back; the order must not give it away.
     all.sort_by_key(|change| change.edits.first().map(|edit| (edit.span.start, edit.text.clone())));
     let steps = 0..all.len().min(20);
@@ -125,7 +125,7 @@ pub(super) struct Ranks {
 
 impl Ranks {
     pub(super) fn add(&mut self, house: &House, fault: &Fault) {
-        let all = changes(&fault.tree, fault.unit, &BTreeMap::new(), &[]);
+        let all = changes(&fault.tree, fault.unit, &BTreeMap::new(), &Symptoms::default());
         let range = part(&fault.tree, fault.unit).0;
         let is_right =
             |change: &Change| squeezed(&change.apply_within(&fault.tree.source, range.clone())) == fault.wanted;
