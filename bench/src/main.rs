@@ -63,6 +63,11 @@ struct Options {
     data: Option<PathBuf>,
     /// Whether repairs are ranked by the language model.
     model: bool,
+    /// The only cases to measure; all if there is none.
+    only: Vec<String>,
+    /// How many times its limit by the clock a case may take where others use the machine; its limit by the processor
+    /// stays.
+    patience: u32,
 }
 
 #[derive(Parser)]
@@ -73,6 +78,13 @@ struct Args {
     /// A directory with the public layout of the suite's data set.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Measure only these cases, by name (suite `repair`).
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Allow each case this many times its limit by the clock, for a machine that others use; its limit by the
+    /// processor stays (suite `repair`).
+    #[arg(long, value_name = "TIMES", default_value_t = 1)]
+    patience: u32,
     /// Leave the language model out of the ranking of repairs.
     #[arg(long)]
     no_model: bool,
@@ -108,6 +120,8 @@ fn main() -> ExitCode {
     match (suite.run)(&Options {
         data: args.data,
         model: !args.no_model,
+        only: args.only,
+        patience: args.patience.clamp(1, 100),
     }) {
         Ok(report) => {
             report.print(suite.name, args.json);

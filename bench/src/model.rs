@@ -183,6 +183,8 @@ fn quixbugs(options: &Options) -> Result<Report, BenchError> {
         crate::repair::run(&Options {
             data: options.data.clone(),
             model,
+            only: options.only.clone(),
+            patience: options.patience,
         })
     };
     let (with, without) = (run(true)?, run(false)?);

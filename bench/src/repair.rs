@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::report::{BenchError, Report, median, say};
 use crate::{Options, Suite, data};
-use case::{Case, Judged};
+use case::{Case, Effort, Judged};
 
 pub(crate) const SUITE: Suite = Suite {
     name: "repair",
@@ -28,10 +28,19 @@ pub(crate) fn run(options: &Options) -> Result<Report, BenchError> {
     let root = data::root(options, "quixbugs");
     let names = programs(&root)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(2);
+    let effort = Effort {
+        wall: BUDGET.saturating_mul(options.patience),
+        processor: BUDGET.saturating_mul(u32::try_from(cores).unwrap_or(1)),
+        cores,
+        model: options.model,
+    };
     let mut tally = Tally::default();
     for (number, name) in names.iter().enumerate() {
+        if !options.only.is_empty() && !options.only.contains(name) {
+            continue;
+        }
         let case = Case::new(&root, name)?;
-        let outcome = case.repair(BUDGET, cores, options.model)?;
+        let outcome = case.repair(&effort)?;
         let half = if number % 2 == 0 { "even" } else { "odd" };
         say(&format!("{name:<30} {half:<5} {}", outcome.line()));
         tally.add(name, half, &outcome);
@@ -55,6 +64,7 @@ struct Tally {
     report: Report,
     rates: Vec<f64>,
     seconds: Vec<f64>,
+    core_seconds: Vec<f64>,
     right_confidence: Vec<f64>,
     wrong_confidence: Vec<f64>,
     counts: std::collections::BTreeMap<String, f64>,
@@ -87,6 +97,7 @@ impl Tally {
         }
         self.rates.extend((outcome.rate > 0.0).then_some(outcome.rate));
         self.seconds.push(outcome.seconds);
+        self.core_seconds.push(outcome.core_seconds);
         self.report.per_case.push(json!({
             "name": name,
             "half": half,
@@ -95,6 +106,7 @@ impl Tally {
             "plausible": outcome.plausible,
             "tried": outcome.tried,
             "seconds": outcome.seconds,
+            "core_seconds": outcome.core_seconds,
             "confidence": outcome.confidence,
             "strategy": outcome.strategy,
             "patch": outcome.patch,
@@ -127,6 +139,11 @@ impl Tally {
         put("candidates_per_s_core", median(&self.rates));
         put("seconds_median", median(&self.seconds));
         put("seconds_max", self.seconds.iter().copied().fold(0.0, f64::max));
+        put("core_seconds_median", median(&self.core_seconds));
+        put(
+            "core_seconds_max",
+            self.core_seconds.iter().copied().fold(0.0, f64::max),
+        );
         put("confidence_right", median(&self.right_confidence));
         put("confidence_wrong", median(&self.wrong_confidence));
         say(

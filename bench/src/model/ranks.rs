@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prunella::learn::{House, Parts, tree};
 use prunella_core::repair::patterns::Patterns;
-use prunella_core::repair::synth::{Change, Evidence, NodeId, Spectrum, Tree, Weights, changes, rank};
+use prunella_core::repair::synth::{Change, Evidence, NodeId, Spectrum, Symptoms, Tree, Weights, changes, rank};
 use prunella_lang::lexers::lexer_of;
 
 use crate::report::median;
@@ -105,7 +105,7 @@ pub(super) fn seeded(path: &str, text: &str) -> Option<Fault> {
         .filter(|id| whole.unit(*id) == Some(*id) && (80..MAX_UNIT).contains(&whole.text(*id).len()))
         .collect();
     let unit = *units.get(text.len() % units.len().max(1))?;
-    let mut all = changes(&whole, unit, &BTreeMap::new(), &[]);
+    let mut all = changes(&whole, unit, &BTreeMap::new(), &Symptoms::default());
     // What the operators think likely is likely to be taken back; the order must not give it away.
     all.sort_by_key(|change| change.edits.first().map(|edit| (edit.span.start, edit.text.clone())));
     let steps = 0..all.len().min(20);
@@ -155,7 +155,7 @@ pub(super) struct Ranks {
 
 impl Ranks {
     pub(super) fn add(&mut self, house: &House, patterns: &Patterns, fault: &Fault) {
-        let all = changes(&fault.tree, fault.unit, &BTreeMap::new(), &[]);
+        let all = changes(&fault.tree, fault.unit, &BTreeMap::new(), &Symptoms::default());
         let range = part(&fault.tree, fault.unit).0;
         let is_right =
             |change: &Change| squeezed(&change.apply_within(&fault.tree.source, range.clone())) == fault.wanted;

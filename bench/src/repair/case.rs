@@ -29,6 +29,18 @@ pub(super) struct Case {
     tree: TempDir,
 }
 
+/// How much one case may take.
+pub(super) struct Effort {
+    /// By the clock.
+    pub(super) wall: Duration,
+    /// Of the processor, over all cores.
+    pub(super) processor: Duration,
+    /// Candidates at a time.
+    pub(super) cores: usize,
+    /// Whether the language model ranks.
+    pub(super) model: bool,
+}
+
 /// What a plausible candidate is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judged {
@@ -54,6 +66,7 @@ pub(super) struct Outcome {
     pub(super) tried: usize,
     pub(super) rate: f64,
     pub(super) seconds: f64,
+    pub(super) core_seconds: f64,
     pub(super) confidence: f64,
     pub(super) strategy: String,
     pub(super) patch: String,
@@ -66,11 +79,12 @@ impl Outcome {
         let at = self.judged.iter().position(|j| *j == Judged::Right);
         let at = at.map_or_else(|| "-".to_owned(), |at| at.to_string());
         format!(
-            "{first:<6} right at {at:<3} of {:<4} tried {:<6} {:>6.0}/s/core {:>5.1} s  {:.2}  {} {} {}",
+            "{first:<6} right at {at:<3} of {:<4} tried {:<6} {:>6.0}/s/core {:>5.1} s {:>5.1} core s  {:.2}  {} {} {}",
             self.plausible,
             self.tried,
             self.rate,
             self.seconds,
+            self.core_seconds,
             self.confidence,
             self.strategy,
             self.patch.replace('\n', " | "),
@@ -116,15 +130,15 @@ impl Case {
     }
 
     /// Searches and judges.
-    pub(super) fn repair(&self, budget: Duration, cores: usize, with_model: bool) -> Result<Outcome, BenchError> {
+    pub(super) fn repair(&self, effort: &Effort) -> Result<Outcome, BenchError> {
         let test = format!("python_testcases/test_{}.py", self.name);
         let argv: Vec<String> = ["python3", "-m", "pytest", "-q", &test]
             .iter()
             .map(ToString::to_string)
             .collect();
-        let cell = self.cell(budget);
+        let cell = self.cell(effort.wall);
         let house = House::learn(self.tree.path());
-        let model: Option<&dyn Naturalness> = with_model.then_some(&house as &dyn Naturalness);
+        let model: Option<&dyn Naturalness> = effort.model.then_some(&house as &dyn Naturalness);
         let task = SearchTask {
             tree: self.tree.path(),
             root: self.tree.path(),
@@ -134,8 +148,9 @@ impl Case {
                 cell.limits.wall = wall;
                 cell.spec(argv, &BTreeMap::new())
             },
-            budget,
-            cores,
+            budget: effort.wall,
+            core_budget: effort.processor,
+            cores: effort.cores,
             model,
             beside: None,
         };
@@ -145,6 +160,7 @@ impl Case {
             tried: 0,
             rate: 0.0,
             seconds: 0.0,
+            core_seconds: 0.0,
             confidence: 0.0,
             strategy: String::new(),
             patch: String::new(),
@@ -157,6 +173,7 @@ impl Case {
                 outcome.tried = found.tried;
                 outcome.rate = found.per_core_second;
                 outcome.seconds = found.seconds;
+                outcome.core_seconds = found.core_seconds;
                 for (place, plausible) in found.ranked.iter().take(MAX_JUDGED).enumerate() {
                     let content = &plausible.draft.files[0].content;
                     let (judged, why) = self.judge(content)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use prunella_core::repair::synth::{Kind, Role, changes};
+use prunella_core::repair::synth::{Kind, Role, Symptoms, changes};
 use prunella_core::signal::Language;
 
 use super::{NoTree, TokenKind, parse, tokens};
@@ -13,7 +13,7 @@ fn proposed(language: Language, source: &str, exceptions: &[&str]) -> Vec<(Strin
     let tree = parse(language, source).unwrap();
     let unit = tree.functions()[0];
     let exceptions: Vec<String> = exceptions.iter().map(ToString::to_string).collect();
-    let all = changes(&tree, unit, &BTreeMap::new(), &exceptions);
+    let all = changes(&tree, unit, &BTreeMap::new(), &Symptoms::of_exceptions(&exceptions));
     all.iter()
         .map(|change| (change.apply(source), change.operator))
         .collect()
@@ -83,6 +83,80 @@ fn missing_statements_are_found() {
         all.iter()
             .any(|(text, operator)| *text == wanted && *operator == "insertion")
     );
+}
+
+/// `from` becomes `to` when the failing tests end with this exception.
+fn finds_on(exception: &str, source: &str, from: &str, to: &str) {
+    assert!(source.contains(from), "{from}");
+    let wanted = source.replacen(from, to, 1);
+    let all = proposed(Language::Python, source, &[exception]);
+    assert!(all.iter().any(|(text, _)| *text == wanted), "{from} -> {to}");
+}
+
+#[test]
+fn operators_reach_what_people_fix() {
+    let names = "import itertools\n\nclass C:\n    def make_tree(self, items):\n        self.maketree(items)\n        return list(islice(itms, 3))\n";
+    finds_on("AttributeError", names, "self.maketree", "self.make_tree");
+    finds_on("NameError", names, "itms", "items");
+    finds_on("NameError", names, "islice(", "itertools.islice(");
+    finds_on(
+        "NameError",
+        "def f(x):\n    return json.dumps(x)\n",
+        "    return",
+        "    import json\n    return",
+    );
+    let counter = "def f():\n    count = 0\n    def g():\n        count += 1\n        return count\n    return g\n";
+    finds_on(
+        "UnboundLocalError",
+        counter,
+        "        count += 1\n",
+        "        nonlocal count\n        count += 1\n",
+    );
+    let options = "def f(size, rows, seen):\n    limit = size or 10\n    total = 0\n    grid = [[0] * limit] * limit\n    for row in rows:\n        if not row:\n            break\n        if row in seen:\n            total = row.width\n        if 0 < row.width < limit:\n            seen = seen.union(row)\n    return [r.strip() for r in rows], seen.sort()\n";
+    finds(options, "size or 10", "size if size is not None else 10");
+    finds(options, "break", "continue");
+    finds(options, "if not row:", "if row is None:");
+    finds(options, "total = row.width", "total += row.width");
+    finds(options, "        if 0 < row.width", "        elif 0 < row.width");
+    finds(options, "0 < row.width < limit", "0 <= row.width < limit");
+    finds(options, "for r in rows]", "for r in rows if r.strip()]");
+    finds(options, "seen.sort()", "sorted(seen)");
+    finds(options, "[[0] * limit] * limit", "[[0] * limit for _ in range(limit)]");
+    finds_on(
+        "ValueError",
+        options,
+        "            total = row.width\n",
+        "            try:\n                total = row.width\n            except ValueError:\n                continue\n",
+    );
+}
+
+#[test]
+fn the_same_mistake_is_mended_everywhere() {
+    let source = "def f(request, session):\n    if request.key in request.session:\n        del request.session\n    return request.session\n";
+    let wanted = source.replace("request.session", "session");
+    let all = proposed(Language::Python, source, &[]);
+    assert!(all.iter().any(|(text, _)| *text == wanted));
+}
+
+#[test]
+fn constants_follow_what_tests_compared() {
+    let source = "def f(names, left):\n    return ', '.join(names) + f'{left}' + ' left', 86000 * left\n";
+    let tree = parse(Language::Python, source).unwrap();
+    let symptoms = Symptoms {
+        texts: vec![("a, b3 left".to_owned(), "a; b3 left".to_owned())],
+        numbers: vec![(172_000.0, 172_800.0)],
+        ..Symptoms::default()
+    };
+    let all = changes(&tree, tree.functions()[0], &BTreeMap::new(), &symptoms);
+    let has = |from: &str, to: &str| {
+        let wanted = source.replacen(from, to, 1);
+        assert!(
+            all.iter().any(|change| change.apply(source) == wanted),
+            "{from} -> {to}"
+        );
+    };
+    has("', '", "'; '");
+    has("86000", "86400");
 }
 
 #[test]
@@ -158,7 +232,7 @@ proptest! {
             let _ = tokens(language, &source);
             if let Ok(tree) = parse(language, &source) {
                 for unit in tree.functions() {
-                    for change in changes(&tree, unit, &BTreeMap::new(), &["KeyError".to_owned()]).iter().take(200) {
+                    for change in changes(&tree, unit, &BTreeMap::new(), &Symptoms::of_exceptions(&["KeyError".to_owned()])).iter().take(200) {
                         let _ = change.apply(&source);
                     }
                 }

@@ -5,12 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::diagnose::paths::path_kind;
-use prunella_core::repair::synth::{Executed, ObservedTypes, Spectrum};
+use prunella_core::repair::synth::{Executed, ObservedTypes, Spectrum, Symptoms};
+use prunella_core::signal::Language;
 use prunella_sandbox::CancelToken;
 
 use super::NotSearched;
 use super::session::Session;
-use super::wire::{TestRow, rows};
+use super::wire::{Compared, TestRow, rows};
+
+/// What the driver says of a test that was stopped.
+const HUNG: &str = "Hung";
+/// The most tests that are run although it is not known whether they reach what was changed.
+const MAX_UNTRACED: usize = 600;
+/// The most compared pairs of each kind that are kept.
+const MAX_COMPARED: usize = 16;
 
 /// The state before.
 pub(crate) struct Baseline {
@@ -20,8 +28,8 @@ pub(crate) struct Baseline {
     pub(crate) failing: Vec<usize>,
     /// The executed lines.
     pub(crate) spectrum: Spectrum,
-    /// The exceptions that failing tests end with.
-    pub(crate) exceptions: Vec<String>,
+    /// What the failing tests show.
+    pub(crate) symptoms: Symptoms,
     types: BTreeMap<String, ObservedTypes>,
 }
 
@@ -66,7 +74,7 @@ fn run_as(
 }
 
 impl Baseline {
-    fn of(rows: Vec<TestRow>) -> Self {
+    pub(crate) fn of(rows: Vec<TestRow>) -> Self {
         let tests: BTreeMap<usize, TestRow> = rows.into_iter().map(|row| (row.index, row)).collect();
         let mut spectrum = Spectrum::default();
         let mut types: BTreeMap<String, ObservedTypes> = BTreeMap::new();
@@ -105,11 +113,11 @@ impl Baseline {
             .map(|t| t.index)
             .collect();
         failing.sort_by(|a, b| tests[a].seconds.total_cmp(&tests[b].seconds));
-        let exceptions: BTreeSet<String> = failing.iter().filter_map(|index| tests[index].error.clone()).collect();
+        let symptoms = symptoms(failing.iter().map(|index| &tests[index]));
         Self {
             failing,
             spectrum,
-            exceptions: exceptions.into_iter().collect(),
+            symptoms,
             types,
             tests,
         }
@@ -120,28 +128,67 @@ impl Baseline {
         self.types.get(file).cloned().unwrap_or_default()
     }
 
-    /// The tests that a change of these lines has to pass, in the suite's order: the failing ones and those that run a
-    /// line of them. The order matters: some tests pass only after others, or only before them.
+    /// The tests that a change of these lines has to pass, in the suite's order: the failing ones, those that run a line
+    /// of them, and a number of those of which that is not known. The order matters: some tests pass only after others, or
+    /// only before them.
     pub(crate) fn tests_for(&self, file: &str, lines: std::ops::RangeInclusive<u32>) -> Vec<usize> {
         let reaches = |row: &TestRow| {
             row.lines
                 .get(file)
                 .is_some_and(|seen| seen.iter().any(|line| lines.contains(line)))
         };
-        let wanted = self
-            .tests
-            .values()
-            .filter(|row| !row.skipped && (!row.passed || reaches(row)));
+        let mut untraced = 0;
+        let wanted = self.tests.values().filter(|row| {
+            let is_unknown = row.passed && !row.traced && untraced < MAX_UNTRACED;
+            untraced += usize::from(is_unknown);
+            !row.skipped && (!row.passed || is_unknown || reaches(row))
+        });
         wanted.map(|row| row.index).collect()
     }
 
-    /// The longest time that a passing test took, in seconds.
+    /// Whether every failing test ends with an exception of the code, or never; none with an assertion.
+    pub(crate) fn crashed(&self) -> bool {
+        const JUDGED: &[&str] = &["AssertionError", "Failed", "SystemExit"];
+        let mut ends = self.symptoms.exceptions.iter();
+        !self.symptoms.exceptions.is_empty() && ends.all(|end| !JUDGED.contains(&end.as_str()))
+    }
+
+    /// The longest time that a test took which ended by itself, in seconds: what fails by an assertion has done its work.
     pub(crate) fn longest(&self) -> f64 {
-        self.tests
+        let ended = self
+            .tests
             .values()
-            .filter(|row| row.passed)
-            .map(|row| row.seconds)
-            .fold(0.0, f64::max)
+            .filter(|row| row.passed || row.error.as_deref() != Some(HUNG));
+        ended.map(|row| row.seconds).fold(0.0, f64::max)
+    }
+}
+
+fn symptoms<'a>(failing: impl Iterator<Item = &'a TestRow>) -> Symptoms {
+    let (mut exceptions, mut found) = (BTreeSet::new(), Symptoms::default());
+    for row in failing {
+        exceptions.extend(row.error.clone());
+        for pair in &row.compared {
+            match pair {
+                Compared::Texts(left, right) if found.texts.len() < MAX_COMPARED => {
+                    found.texts.push((left.clone(), right.clone()));
+                }
+                Compared::Numbers(left, right) if found.numbers.len() < MAX_COMPARED => {
+                    found.numbers.push((*left, *right));
+                }
+                _ => {}
+            }
+        }
+    }
+    found.exceptions = exceptions.into_iter().collect();
+    found
+}
+
+/// The language of a file, if its changes can be searched.
+pub(crate) fn language(file: &str) -> Option<Language> {
+    match Path::new(file).extension()?.to_str()? {
+        "py" => Some(Language::Python),
+        "js" | "cjs" | "mjs" => Some(Language::JavaScript),
+        _ => None,
     }
 }
 
@@ -161,7 +208,7 @@ pub(crate) fn is_ours(file: &str) -> bool {
         .components()
         .filter_map(|part| part.as_os_str().to_str())
         .any(|part| part.split(['_', '-', '.']).any(|word| WORDS.contains(&word)));
-    path.extension().is_some_and(|e| e == "py") && !of_tests && !path_kind(file).is_protected()
+    language(file).is_some() && !of_tests && !path_kind(file).is_protected()
 }
 
 #[cfg(test)]
@@ -173,6 +220,7 @@ mod tests {
         TestRow {
             index,
             passed,
+            traced: true,
             error: (!passed).then(|| "KeyError".to_owned()),
             #[allow(clippy::cast_precision_loss, reason = "a handful of tests")]
             seconds: 0.1 * index as f64,
@@ -194,7 +242,7 @@ mod tests {
         ]);
         assert_eq!(baseline.failing, [2]);
         assert_eq!(baseline.tests_for("shop/cart.py", 2..=3), [0, 2]);
-        assert_eq!(baseline.exceptions, ["KeyError"]);
+        assert_eq!(baseline.symptoms.exceptions, ["KeyError"]);
         let of = |line| baseline.spectrum.ochiai("shop/cart.py", line);
         assert!(of(2) > 0.89 && of(2) > of(1) && of(9) < 1e-9, "{} {}", of(2), of(1));
     }

@@ -1,16 +1,19 @@
-//! Repair by search for Python: candidates made by [`prunella_core::repair::synth`], tried many to a second.
+//! Repair by search for Python and JavaScript: candidates made by [`prunella_core::repair::synth`], tried many to a second.
 //!
-//! *Signals*: a failing command that ends in a Python process: pytest, unittest, or any script.
+//! *Signals*: a failing command that ends in a Python process (pytest, unittest, or any script) or runs JavaScript in Node.
 //! *Method*: one run under the driver gives the spectrum; candidates are evaluated in the order of their scores by a
 //! process that has imported everything once and forks for each; candidates that pass are compared by what they do on
-//! inputs like those of the tests.
+//! inputs like those of the tests. Where the driver finds no Python, [`whole`] runs the whole command for each.
 //! *Source*: PraPR's evaluation without restart (ISSTA 2019); clustering by behaviour as in AlphaCode and PATCH-SIM.
 //! *Fix safety*: what the driver says is untrusted: it orders candidates, and the judge runs everything anew.
 
 pub(crate) mod baseline;
+mod pairs;
 mod pool;
 pub(crate) mod search;
 pub(crate) mod session;
+mod v8;
+mod whole;
 pub(crate) mod wire;
 
 use std::path::Path;
@@ -44,6 +47,8 @@ pub struct SearchTask<'a> {
     pub budget: Duration,
     /// Candidates that are tried at a time.
     pub cores: usize,
+    /// How much of the processor the trying may take, over all cores.
+    pub core_budget: Duration,
     /// The language model, if it is used.
     pub model: Option<&'a dyn Naturalness>,
     /// Changes of a function beside those of the operators, if there are any.
@@ -95,6 +100,9 @@ pub enum NotSearched {
     /// The command does not end in a Python process that the driver can enter.
     #[error("the command runs no Python that could be searched")]
     NoPython,
+    /// No file that could be changed was seen to run.
+    #[error("the command runs no file that could be searched")]
+    NothingToRun,
     /// All tests pass under the driver.
     #[error("nothing fails when the command runs in the sandbox")]
     NothingFails,

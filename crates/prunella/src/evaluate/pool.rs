@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use prunella_core::repair::synth::{Change, Evidence, Kind, NodeId, Tree, Weights, changes, rank};
-use prunella_core::signal::Language;
+use prunella_core::repair::synth::{Change, Dialect, Evidence, Kind, NodeId, Tree, Weights, changes, rank};
 use prunella_lang::syntax;
 
 use super::SearchTask;
-use super::baseline::Baseline;
+use super::baseline::{Baseline, language};
 use super::wire::CandidateRow;
 
 /// The most functions whose changes are tried.
@@ -71,7 +70,7 @@ impl Pool {
     fn add(&mut self, task: &SearchTask<'_>, baseline: &Baseline, file: &str, id: NodeId) {
         let tree = &self.trees[file];
         let (first, last) = extent(tree, id);
-        let mut found = changes(tree, id, &baseline.types(file), &baseline.exceptions);
+        let mut found = changes(tree, id, &baseline.types(file), &baseline.symptoms);
         for change in task.beside.map(|beside| beside(file, tree, id)).unwrap_or_default() {
             match found.iter_mut().find(|known| known.edits == change.edits) {
                 Some(known) => known.score = known.score.max(change.score),
@@ -134,14 +133,14 @@ impl Pool {
 
 fn read(root: &Path, file: &str) -> Option<Tree> {
     let text = std::fs::read_to_string(root.join(file)).ok()?;
-    syntax::parse(Language::Python, &text).ok()
+    syntax::parse(language(file)?, &text).ok()
 }
 
 /// The outermost functions that failing tests run, the most suspicious first.
 fn suspicious(trees: &BTreeMap<String, Tree>, baseline: &Baseline) -> Vec<(f64, String, NodeId)> {
     let mut found = Vec::new();
     for (file, tree) in trees {
-        for id in tree.functions().into_iter().filter(|f| tree.unit(*f) == Some(*f)) {
+        for id in tree.functions().into_iter().filter(|f| is_unit(tree, *f)) {
             let (first, last) = extent(tree, id);
             let suspicion = baseline.spectrum.worst(file, first..=last);
             if suspicion > 0.0 && tree.node(id).span.len() <= MAX_UNIT_BYTES {
@@ -151,6 +150,16 @@ fn suspicious(trees: &BTreeMap<String, Tree>, baseline: &Baseline) -> Vec<(f64, 
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found
+}
+
+/// Whether a function is changed as a whole: an outermost one. Where the whole file is exchanged, functions inside of
+/// one that is too large are looked at on their own: JavaScript wraps modules in functions.
+fn is_unit(tree: &Tree, id: NodeId) -> bool {
+    let mut around = tree.ancestors(id).filter(|a| tree.kind(*a) == Kind::Function);
+    match tree.dialect {
+        Dialect::Python => around.next().is_none(),
+        Dialect::JavaScript => around.all(|a| tree.node(a).span.len() > MAX_UNIT_BYTES),
+    }
 }
 
 fn extent(tree: &Tree, id: NodeId) -> (u32, u32) {

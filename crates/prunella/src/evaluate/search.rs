@@ -8,10 +8,11 @@ use prunella_core::repair::{Draft, DraftFile, FixSafety};
 use prunella_sandbox::CancelToken;
 
 use super::baseline::{self, Baseline};
+use super::pairs::{self, Partial};
 use super::pool::{Entry, Pool};
 use super::session::Session;
-use super::wire::{AgreeRow, ResultRow, rows};
-use super::{NotSearched, Plausible, SearchResult, SearchTask};
+use super::wire::{AgreeRow, CandidateRow, Job, ResultRow, rows};
+use super::{NotSearched, Plausible, SearchResult, SearchTask, whole};
 use crate::clock;
 
 /// Sizes of the batches: small ones first, for most fixes are near the top.
@@ -20,6 +21,10 @@ const BATCHES: &[usize] = &[150, 400, 1500, 4000, 8000, 16000, 32000];
 const MARGIN: f64 = 4.0;
 /// The most plausible candidates whose behaviour is compared.
 const MAX_COMPARED: usize = 40;
+/// How many times the limit before what was stopped gets when nothing passed.
+const LONGER: f64 = 6.0;
+/// The most candidates that are asked which tests they mend.
+const MAX_ASKED: usize = 2500;
 /// The share of the budget for comparing.
 const COMPARING: f64 = 0.2;
 
@@ -31,7 +36,10 @@ pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResul
     let began = Instant::now();
     let mut session = Session::new(task)?;
     let wall = task.budget.mul_f64(0.5);
-    let baseline = baseline::run(&mut session, until(wall), wall, cancel)?;
+    let baseline = match baseline::run(&mut session, until(wall), wall, cancel) {
+        Err(NotSearched::NoPython) => return whole::search(task, cancel),
+        found => found?,
+    };
     tracing::debug!(
         seconds = began.elapsed().as_secs_f64(),
         failing = baseline.failing.len(),
@@ -49,6 +57,8 @@ pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResul
         began,
     };
     search.evaluate(cancel)?;
+    search.again(cancel)?;
+    search.combine(cancel)?;
     let mut result = search.compare(cancel);
     result.seconds = began.elapsed().as_secs_f64();
     Ok(result)
@@ -74,7 +84,8 @@ impl Search<'_> {
         let mut at = 0;
         for size in BATCHES {
             let left = self.left(1.0 - COMPARING);
-            if at >= self.pool.entries.len() || left < Duration::from_secs(2) || cancel.is_cancelled() {
+            let is_over = left < Duration::from_secs(2) || self.core_left() < 1.0;
+            if at >= self.pool.entries.len() || is_over || cancel.is_cancelled() {
                 break;
             }
             let best = self.plausible.first().map(|i| self.pool.entries[*i].change.score);
@@ -82,23 +93,79 @@ impl Search<'_> {
                 break;
             }
             let end = (at + size).min(self.pool.entries.len());
-            self.batch(at..end, left, cancel)?;
+            self.batch(at..end, at == 0, left, cancel)?;
             at = end;
         }
         Ok(())
     }
 
-    fn batch(&mut self, part: std::ops::Range<usize>, left: Duration, cancel: &CancelToken) -> Result<(), NotSearched> {
-        let candidates: Vec<_> = part
-            .map(|i| self.pool.row(self.task, &self.baseline, i, &self.pool.entries[i]))
-            .collect();
-        let mut job = self.session.job("evaluate", until(left));
-        job.limits = vec![self.usual()];
-        if self.plausible.is_empty() && self.tried > 0 {
-            job.limits.push((self.usual() * 5.0).min(20.0));
+    /// Where nothing passed, tries the first again, each in a process of its own: what shares a process can be spoiled in
+    /// ways that nobody notices.
+    fn again(&mut self, cancel: &CancelToken) -> Result<(), NotSearched> {
+        let left = self.left(1.0 - COMPARING).mul_f64(0.4);
+        let is_over = left < Duration::from_secs(2) || self.core_left() < 1.0 || cancel.is_cancelled();
+        if !self.plausible.is_empty() || self.session.mode == "process" || is_over {
+            return Ok(());
         }
+        let part = BATCHES[0].min(self.pool.entries.len())..self.pool.entries.len().min(MAX_ASKED);
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.batch(part, true, left, cancel)
+    }
+
+    /// Where nothing passed, joins what mends a part.
+    fn combine(&mut self, cancel: &CancelToken) -> Result<(), NotSearched> {
+        let left = self.left(1.0 - COMPARING);
+        let is_over = left < Duration::from_secs(3) || self.core_left() < 1.0 || cancel.is_cancelled();
+        if !self.plausible.is_empty() || self.baseline.failing.len() < 2 || self.session.mode == "process" || is_over {
+            return Ok(());
+        }
+        let asked = 0..self.pool.entries.len().min(MAX_ASKED);
+        let rows = self.rows_of(asked);
+        let mut job = self.session.job("evaluate", until(left.mul_f64(0.6)));
+        job.limits = vec![self.usual()];
+        job.count = true;
+        job.core_seconds = self.core_left() * 0.6 / self.cores();
+        let results = self.results(job, &rows, left, cancel)?;
+        let partial = results
+            .into_iter()
+            .filter(|row| !row.mended.is_empty())
+            .map(|row| Partial {
+                entry: row.id,
+                mended: row.mended.into_iter().collect(),
+            });
+        let found = pairs::pairs(&self.pool.entries, partial.collect());
+        tracing::debug!(pairs = found.len(), "joined");
+        let from = self.pool.entries.len();
+        self.pool.entries.extend(found);
+        let left = self.left(1.0 - COMPARING);
+        if self.pool.entries.len() > from && left > Duration::from_secs(2) {
+            self.batch(from..self.pool.entries.len(), false, left, cancel)?;
+        }
+        Ok(())
+    }
+
+    fn rows_of(&self, part: std::ops::Range<usize>) -> Vec<CandidateRow> {
+        part.map(|i| self.pool.row(self.task, &self.baseline, i, &self.pool.entries[i]))
+            .collect()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a handful of cores")]
+    fn cores(&self) -> f64 {
+        self.task.cores.max(1) as f64
+    }
+
+    /// Runs a job and gives what became of its candidates.
+    fn results(
+        &mut self,
+        job: Job,
+        candidates: &[CandidateRow],
+        left: Duration,
+        cancel: &CancelToken,
+    ) -> Result<Vec<ResultRow>, NotSearched> {
         let began = Instant::now();
-        let ran = self.session.run(job, &candidates, left, cancel)?;
+        let ran = self.session.run(job, candidates, left, cancel)?;
         let mut results: Vec<ResultRow> = Vec::new();
         for worker in 0..self.task.cores.max(1) {
             results.extend(rows::<ResultRow>(ran.out.path(), &format!("results.{worker}.jsonl")));
@@ -106,12 +173,33 @@ impl Search<'_> {
         let known: BTreeSet<usize> = candidates.iter().map(|c| c.id).collect();
         results.retain(|row| known.contains(&row.id));
         self.core_seconds += results.iter().map(|row| row.seconds.clamp(0.0, 60.0)).sum::<f64>();
-        self.tried += results.len();
+        // What was stopped and tried again has two rows.
+        self.tried += results.iter().map(|row| row.id).collect::<BTreeSet<_>>().len();
         let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
         for row in &results {
             *ends.entry(row.end.as_str()).or_default() += 1;
         }
         tracing::debug!(seconds = began.elapsed().as_secs_f64(), ?ends, errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "batch");
+        Ok(results)
+    }
+
+    fn batch(
+        &mut self,
+        part: std::ops::Range<usize>,
+        solo: bool,
+        left: Duration,
+        cancel: &CancelToken,
+    ) -> Result<(), NotSearched> {
+        let candidates = self.rows_of(part);
+        let mut job = self.session.job("evaluate", until(left));
+        job.limits = vec![self.usual()];
+        job.solo = solo;
+        if self.plausible.is_empty() {
+            let second = (self.usual() * LONGER).clamp(0.2, 20.0);
+            job.limits.extend([second, (second * LONGER).min(20.0)]);
+        }
+        job.core_seconds = self.core_left() / self.cores();
+        let results = self.results(job, &candidates, left, cancel)?;
         for row in results
             .iter()
             .filter(|row| row.end == "invalid" || row.end == "unswapped")
@@ -127,9 +215,15 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The limit of one test, in seconds of the processor.
+    /// Seconds of the processor that are left for trying.
+    fn core_left(&self) -> f64 {
+        self.task.core_budget.as_secs_f64() * (1.0 - COMPARING) - self.core_seconds
+    }
+
+    /// The limit of one test, in seconds of the processor. What does not end takes all of it, and in some programs that
+    /// is most of what is tried; what was stopped is tried again with more if nothing passes.
     fn usual(&self) -> f64 {
-        (self.baseline.longest() * 6.0).clamp(0.05, 10.0)
+        (self.baseline.longest() * 4.0).clamp(0.02, 10.0)
     }
 
     /// Compares the plausible candidates by what they do, and ranks them.
@@ -138,7 +232,7 @@ impl Search<'_> {
         let behaviours = self.behaviours(&compared, cancel);
         let scores: Vec<f64> = compared.iter().map(|i| self.pool.entries[*i].change.score).collect();
         let swallows: Vec<bool> = compared.iter().map(|i| self.pool.entries[*i].change.swallows).collect();
-        let ranking = agree::rank(&scores, &swallows, &behaviours);
+        let ranking = agree::rank(&scores, &swallows, &behaviours, self.baseline.crashed());
         let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
             draft: self.draft(&self.pool.entries[compared[*which]], *confidence),
             confidence: *confidence,
@@ -196,26 +290,31 @@ impl Search<'_> {
     }
 
     fn draft(&self, entry: &Entry, confidence: f64) -> Draft {
-        let unit = &self.pool.units[entry.unit];
-        let tree = &self.pool.trees[&unit.file];
-        let line = tree.line_at(entry.change.extent().start);
-        Draft {
-            strategy: format!("search:{}", entry.change.operator),
-            files: vec![DraftFile {
-                path: unit.file.clone(),
-                content: entry.change.apply(&tree.source).into_bytes(),
-            }],
-            rationale: format!(
-                "Changes `{}` at line {line} of {} by the operator `{}`.\nIt passes the failing tests and the {} tests that reach the function.",
-                tree.qualified_name(unit.id),
-                unit.file,
-                entry.change.operator,
-                unit.tests.len() - self.baseline.failing.len().min(unit.tests.len()),
-            ),
-            fix_safety: FixSafety::Writes,
-            swallows_symptom: entry.change.swallows,
-            prior: confidence,
-        }
+        draft(&self.pool, &self.baseline, entry, confidence)
+    }
+}
+
+/// The changed file of an entry, for the judge.
+pub(super) fn draft(pool: &Pool, baseline: &Baseline, entry: &Entry, confidence: f64) -> Draft {
+    let unit = &pool.units[entry.unit];
+    let tree = &pool.trees[&unit.file];
+    let line = tree.line_at(entry.change.extent().start);
+    Draft {
+        strategy: format!("search:{}", entry.change.operator),
+        files: vec![DraftFile {
+            path: unit.file.clone(),
+            content: entry.change.apply(&tree.source).into_bytes(),
+        }],
+        rationale: format!(
+            "Changes `{}` at line {line} of {} by the operator `{}`.\nIt passes the failing tests and the {} tests that reach the function.",
+            tree.qualified_name(unit.id),
+            unit.file,
+            entry.change.operator,
+            unit.tests.len() - baseline.failing.len().min(unit.tests.len()),
+        ),
+        fix_safety: FixSafety::Writes,
+        swallows_symptom: entry.change.swallows,
+        prior: confidence,
     }
 }
 

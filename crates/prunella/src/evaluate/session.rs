@@ -14,7 +14,7 @@ use super::{NotSearched, SearchTask};
 
 /// Where the driver and its results are inside.
 const DRIVER: &str = "/opt/prunella/driver";
-const OUT: &str = "/opt/prunella/out";
+pub(super) const OUT: &str = "/opt/prunella/out";
 
 /// The driver's files. They are part of this program, so that no version of them can be another's.
 const FILES: &[(&str, &str)] = &[
@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("prunella_driver.py", include_str!("driver/prunella_driver.py")),
     ("prunella_pytest.py", include_str!("driver/prunella_pytest.py")),
     ("prunella_unittest.py", include_str!("driver/prunella_unittest.py")),
+    ("prunella_group.py", include_str!("driver/prunella_group.py")),
     ("prunella_process.py", include_str!("driver/prunella_process.py")),
     ("prunella_trace.py", include_str!("driver/prunella_trace.py")),
     ("prunella_swap.py", include_str!("driver/prunella_swap.py")),
@@ -137,6 +138,9 @@ impl<'a> Session<'a> {
             passing_traced: 400,
             candidates: String::new(),
             workers: self.task.cores.max(1),
+            solo: false,
+            count: false,
+            core_seconds: 1e6,
             tests: Vec::new(),
             inputs: 80,
             seed: 1,
@@ -158,7 +162,7 @@ pub fn write_driver(folder: &Path) -> Result<(), NotSearched> {
     Ok(())
 }
 
-fn folder(mode: u32) -> Result<TempDir, NotSearched> {
+pub(super) fn folder(mode: u32) -> Result<TempDir, NotSearched> {
     let made = tempfile::Builder::new()
         .prefix("prunella-search-")
         .tempdir()

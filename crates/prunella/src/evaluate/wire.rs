@@ -39,6 +39,12 @@ pub(crate) struct Job {
     pub(crate) candidates: String,
     /// Processes that evaluate at a time.
     pub(crate) workers: usize,
+    /// Whether each candidate has a process of its own from the beginning.
+    pub(crate) solo: bool,
+    /// Whether each candidate is asked which of the failing tests it mends, instead of whether it mends all.
+    pub(crate) count: bool,
+    /// Seconds of the processor that each of them may take.
+    pub(crate) core_seconds: f64,
     /// Tests whose calls give the inputs of an agreement.
     pub(crate) tests: Vec<usize>,
     /// Generated inputs of an agreement.
@@ -68,12 +74,30 @@ pub(crate) struct TestRow {
     pub(crate) index: usize,
     #[serde(default)]
     pub(crate) lines: BTreeMap<String, Vec<u32>>,
+    /// Whether its lines are known.
+    #[serde(default)]
+    pub(crate) traced: bool,
     /// Lines with the class of the exception that left them.
     #[serde(default)]
     pub(crate) raised: Vec<(String, u32, String)>,
+    /// What failing assertions compared: two texts or two numbers each.
+    #[serde(default)]
+    pub(crate) compared: Vec<Compared>,
     /// `file::function` → variable → type names.
     #[serde(default)]
     pub(crate) types: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// Two values that a test compared and that differ.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Compared {
+    /// Texts.
+    Texts(String, String),
+    /// Numbers.
+    Numbers(f64, f64),
+    /// Anything else is not looked at.
+    Other(serde::de::IgnoredAny),
 }
 
 /// One candidate.
@@ -110,6 +134,9 @@ pub(crate) struct ResultRow {
     pub(crate) error: Option<String>,
     #[serde(default)]
     pub(crate) seconds: f64,
+    /// The failing tests that pass with it, where that was asked.
+    #[serde(default)]
+    pub(crate) mended: Vec<usize>,
 }
 
 /// What a candidate (without an id: the code as it is) does on the inputs.
@@ -119,6 +146,23 @@ pub(crate) struct AgreeRow {
     pub(crate) id: Option<usize>,
     #[serde(default)]
     pub(crate) answers: Vec<String>,
+}
+
+/// What every JSON file of a folder holds, as far as it can be read; at most 1000 files.
+pub(crate) fn rows_of_folder<T: DeserializeOwned>(folder: &Path) -> Vec<T> {
+    let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let mut left = MAX_BYTES;
+    let mut found = Vec::new();
+    for entry in listed {
+        let is_plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let size = entry.metadata().map_or(u64::MAX, |meta| meta.len());
+        if is_plain && size <= left {
+            left -= size;
+            let text = std::fs::read(entry.path()).unwrap_or_default();
+            found.extend(serde_json::from_slice(&text));
+        }
+    }
+    found
 }
 
 /// The rows of a file of results, as many as can be read; none if there is no such file.

@@ -180,12 +180,14 @@ fn with_task<T>(
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let house = House::learn(&tree);
     let shop = &*bench.shop;
+    let budget = shop.account.left().mul_f64(SHARE).min(LONGEST);
     let task = SearchTask {
         tree: &tree,
         root: &shop.place.root,
         argv: &bench.telling.argv,
         jail: &|_argv, wall| shop.spec(&tree, bench.telling, wall, copies.path()),
-        budget: shop.account.left().mul_f64(SHARE).min(LONGEST),
+        budget,
+        core_budget: budget.saturating_mul(u32::try_from(cores).unwrap_or(1)),
         cores,
         model: Some(&house),
         beside: None,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use prunella_core::diagnose::hunks::line_hunks;
 use prunella_core::repair::Draft;
-use prunella_core::repair::synth::{NodeId, ObservedTypes, Tree, changes};
+use prunella_core::repair::synth::{NodeId, ObservedTypes, Symptoms, Tree, changes};
 use prunella_core::signal::Language;
 use prunella_lang::syntax;
 use serde::Serialize;
@@ -93,7 +93,7 @@ fn weaker(texts: &Texts) -> Vec<BTreeMap<String, String>> {
         let is_unit = |f: &NodeId| tree.unit(*f) == Some(*f) && tree.node(*f).span.len() <= MAX_UNIT_BYTES;
         let units = tree.functions().into_iter().filter(is_unit);
         for unit in units.filter(|f| touched.iter().any(|t| overlap(t, &tree.node(*f).span))) {
-            let mut inside = changes(&tree, unit, &ObservedTypes::default(), &[]);
+            let mut inside = changes(&tree, unit, &ObservedTypes::default(), &Symptoms::default());
             inside.retain(|change| {
                 let extent = change.extent();
                 touched.iter().any(|t| t.start <= extent.start && extent.end <= t.end)

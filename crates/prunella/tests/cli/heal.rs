@@ -334,3 +334,28 @@ fn a_fault_that_was_always_there_is_searched_for() {
     );
     check_clean(&world, &before);
 }
+
+#[test]
+fn a_fault_in_javascript_is_searched_for() {
+    let mut world = World::empty();
+    let stock = "function last(items, n) {\n  const found = [];\n  for (let i = items.length - n; i < items.length - 1; i++) {\n    found.push(items[i]);\n  }\n  return found;\n}\n\nmodule.exports = { last };\n";
+    let test = "const assert = require('assert');\nconst { last } = require('./stock.js');\n\nassert.deepStrictEqual(last([1, 2, 3], 2), [2, 3]);\nassert.deepStrictEqual(last([4, 5], 1), [5]);\nassert.deepStrictEqual(last([4, 5], 0), []);\n";
+    world.repo.commit(
+        &[("stock.js", stock), ("test/stock.test.js", &test.replace("./", "../"))],
+        "Begin",
+    );
+    let before = bytes(world.repo.path());
+    let (ran, json) = heal(&world, &["--budget", "120s"], &["node", "test/stock.test.js"], &[]);
+    assert_eq!((ran.code, &json["outcome"]), (0, &"healed".into()), "{}", ran.all());
+    assert!(
+        json["strategy"].as_str().unwrap().starts_with("search:"),
+        "{}",
+        ran.all()
+    );
+    let patch = json["patch"].as_str().unwrap();
+    assert!(
+        patch.contains("stock.js") && !patch.contains("stock.test.js"),
+        "{patch}"
+    );
+    check_clean(&world, &before);
+}

@@ -34,11 +34,14 @@ const VOTE: f64 = 1.0;
 const BROKEN: f64 = 6.0;
 /// What answering everywhere as before is worth, in nats.
 const KEPT: f64 = 1.0;
+/// The same where the failing tests end with an exception or never: what the code did answer was not what was wrong.
+const KEPT_AFTER_CRASH: f64 = 8.0;
 
 /// Ranks candidates by their scores (natural logarithms), what is known of each one's behaviour, and whether it only
-/// swallows the symptom.
+/// swallows the symptom. `crashed` says that no failing test ends with an assertion.
 #[must_use]
-pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>]) -> Ranking {
+pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>], crashed: bool) -> Ranking {
+    let worth = if crashed { KEPT_AFTER_CRASH } else { KEPT };
     let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - best).exp()).collect();
     let total: f64 = weights.iter().sum();
@@ -57,7 +60,7 @@ pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>])
             .sum();
         let own = behaviours[i].as_ref();
         let (broken, kept) = own.map_or((0.0, 0.0), |own| (broken(own, behaviours), kept(own)));
-        let score = weight.ln() + VOTE * (voted / total).ln() - BROKEN * broken + KEPT * kept;
+        let score = weight.ln() + VOTE * (voted / total).ln() - BROKEN * broken + worth * kept;
         let known = if own.is_some() { SURE } else { UNKNOWN };
         let honest = if swallows[i] { 0.3 } else { 1.0 };
         order.push((
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_likelier_one_wins_without_behaviour() {
-        let ranking = rank(&[-5.0, -1.0], &[false, false], &[None, None]);
+        let ranking = rank(&[-5.0, -1.0], &[false, false], &[None, None], false);
         assert_eq!(order(&ranking), [1, 0]);
         assert!(ranking.order[0].1 <= UNKNOWN);
     }
@@ -161,7 +164,7 @@ mod tests {
             behaviour(&["a", "b", "c"], &before),
             behaviour(&["a", "b", "c"], &before),
         ];
-        let ranking = rank(&[-1.0, -1.2, -1.2], &[false; 3], &all);
+        let ranking = rank(&[-1.0, -1.2, -1.2], &[false; 3], &all, false);
         assert_ne!(order(&ranking)[0], 0);
         assert!(ranking.agreement < 1e-9);
     }
@@ -173,21 +176,33 @@ mod tests {
             behaviour(&["x", "q", "r"], &before),
             behaviour(&["p", "q", "r"], &before),
         ];
-        assert_eq!(order(&rank(&[-1.0, -1.0], &[false; 2], &all)), [1, 0]);
+        assert_eq!(order(&rank(&[-1.0, -1.0], &[false; 2], &all, false)), [1, 0]);
         let all = [
             behaviour(&["hung", "hung", "r"], &before),
             behaviour(&["p", "q", "r"], &before),
             behaviour(&["p", "q", "s"], &before),
         ];
-        assert_eq!(order(&rank(&[-0.5, -1.0, -3.0], &[false; 3], &all))[0], 1);
+        assert_eq!(order(&rank(&[-0.5, -1.0, -3.0], &[false; 3], &all, false))[0], 1);
     }
 
     #[test]
     fn agreement_of_all_makes_sure_and_swallowing_does_not() {
         let all = [behaviour(&["a", "b"], &["a", "c"]), behaviour(&["a", "b"], &["a", "c"])];
-        let sure = rank(&[-1.0, -2.0], &[false; 2], &all);
+        let sure = rank(&[-1.0, -2.0], &[false; 2], &all, false);
         assert!((sure.order[0].1 - SURE).abs() < 1e-9 && (sure.agreement - 1.0).abs() < 1e-9);
-        let swallowed = rank(&[-1.0, -2.0], &[true, false], &all);
+        let swallowed = rank(&[-1.0, -2.0], &[true, false], &all, false);
         assert_eq!(order(&swallowed), [1, 0]);
+    }
+
+    #[test]
+    fn after_a_crash_what_was_answered_stays() {
+        let before = ["p", "q", "raise KeyError"];
+        let all = [
+            behaviour(&["p", "x", "r"], &before),
+            behaviour(&["p", "q", "s"], &before),
+        ];
+        let scores = [-1.0, -3.0];
+        assert_eq!(order(&rank(&scores, &[false; 2], &all, false)), [0, 1]);
+        assert_eq!(order(&rank(&scores, &[false; 2], &all, true)), [1, 0]);
     }
 }

@@ -15,6 +15,7 @@ mod rank;
 mod scope;
 mod site;
 mod spectrum;
+mod symptoms;
 mod tree;
 
 pub use change::{Change, Proposals, Replace};
@@ -23,6 +24,7 @@ pub use rank::{Evidence, Surprise, Weights, rank};
 pub use scope::{Named, ObservedTypes, Origin, Scope, Shape};
 pub use site::{Ingredient, Site};
 pub use spectrum::{Executed, Spectrum};
+pub use symptoms::Symptoms;
 pub use tree::{Dialect, Kind, Node, NodeId, Role, Tree};
 
 use std::collections::BTreeMap;
@@ -32,7 +34,7 @@ pub const MAX_CHANGES: usize = 40_000;
 
 /// All changes of a unit (an outermost function), unordered, each text once.
 #[must_use]
-pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, exceptions: &[String]) -> Vec<Change> {
+pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, symptoms: &Symptoms) -> Vec<Change> {
     let mut proposals = Proposals::new(tree, MAX_CHANGES);
     let mut sites: BTreeMap<NodeId, Site<'_>> = BTreeMap::new();
     for node in tree.below(unit) {
@@ -43,7 +45,7 @@ pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, exceptions: &[S
         };
         let site = sites
             .entry(function)
-            .or_insert_with(|| Site::new(tree, function, Scope::of(tree, function, types), exceptions));
+            .or_insert_with(|| Site::new(tree, function, Scope::of(tree, function, types), symptoms));
         for operator in OPERATORS {
             proposals.begin(operator.name());
             let from = proposals.changes.len();
@@ -53,7 +55,50 @@ pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, exceptions: &[S
             }
         }
     }
+    let repeated = everywhere(tree, unit, &proposals.changes);
+    proposals.changes.extend(repeated);
     distinct(tree, unit, proposals.changes)
+}
+
+/// How much less likely a mistake was made at all places than at one.
+const EVERYWHERE: f64 = 0.12;
+/// The most places at which the same change is made.
+const MAX_PLACES: usize = 6;
+
+/// The same change wherever the function has the same text in the same role: what was mistaken once was often written
+/// that way again (multi-hunk patches by evolved siblings: Saha et al., "Hercules", ICSE 2019).
+fn everywhere(tree: &Tree, unit: NodeId, changes: &[Change]) -> Vec<Change> {
+    let mut places: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
+    for id in tree.below(unit) {
+        if tree.kind(id).is_expression() || tree.kind(id) == Kind::Label {
+            places.entry(tree.text(id)).or_default().push(id);
+        }
+    }
+    let mut found = Vec::new();
+    for change in changes {
+        let [edit] = change.edits.as_slice() else { continue };
+        let of = places
+            .get(&tree.source[edit.span.clone()])
+            .map_or(&[][..], Vec::as_slice);
+        let same = |id: &&NodeId| {
+            tree.kind(**id) == tree.kind(change.at) && (tree.is_read(**id) || tree.kind(**id) == Kind::Label)
+        };
+        let spans: Vec<std::ops::Range<usize>> = of.iter().filter(same).map(|id| tree.node(*id).span.clone()).collect();
+        let is_first = spans.first() == Some(&edit.span);
+        let is_apart = spans.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        if is_first && is_apart && (2..=MAX_PLACES).contains(&spans.len()) {
+            let edits = spans.into_iter().map(|span| Replace {
+                span,
+                text: edit.text.clone(),
+            });
+            found.push(Change {
+                edits: edits.collect(),
+                score: change.score + EVERYWHERE.ln(),
+                ..change.clone()
+            });
+        }
+    }
+    found
 }
 
 /// Keeps the likeliest change of those that give the same text.

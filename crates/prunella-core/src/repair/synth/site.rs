@@ -1,6 +1,9 @@
 //! Where an operator is asked: a node, what is in scope there, and the expressions that the repair can be made of.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::scope::{Named, Origin, Scope, Shape};
+use super::symptoms::Symptoms;
 use super::tree::{Dialect, Kind, NodeId, Role, Tree};
 
 /// The longest expression, in bytes, that is used as an ingredient.
@@ -36,28 +39,31 @@ pub struct Site<'a> {
     pub scope: Scope,
     /// The expressions of the whole unit, the most frequent first.
     pub ingredients: Vec<Ingredient>,
-    /// The class of the exception that the failing tests end with, if they end with one.
-    pub exceptions: &'a [String],
+    /// The variables of which the file takes a member, by the member's name.
+    pub owners: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// What the failing tests show.
+    pub symptoms: &'a Symptoms,
 }
 
 impl<'a> Site<'a> {
     /// A site for a function.
     #[must_use]
-    pub fn new(tree: &'a Tree, function: NodeId, scope: Scope, exceptions: &'a [String]) -> Self {
+    pub fn new(tree: &'a Tree, function: NodeId, scope: Scope, symptoms: &'a Symptoms) -> Self {
         let ingredients = ingredients(tree, tree.unit(function).unwrap_or(function), &scope);
         Self {
             tree,
             function,
             scope,
             ingredients,
-            exceptions,
+            owners: owners(tree),
+            symptoms,
         }
     }
 
     /// Whether failing tests end with one of these exceptions.
     #[must_use]
     pub fn raised(&self, names: &[&str]) -> bool {
-        self.exceptions.iter().any(|e| names.contains(&e.as_str()))
+        self.symptoms.exceptions.iter().any(|e| names.contains(&e.as_str()))
     }
 
     /// The variables (not functions, classes or modules) that may be read at a node.
@@ -197,6 +203,21 @@ fn ingredients(tree: &Tree, unit: NodeId, scope: &Scope) -> Vec<Ingredient> {
         }
     }
     found.sort_by_key(|i| (std::cmp::Reverse(i.count), i.text.len()));
+    found
+}
+
+fn owners(tree: &Tree) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for id in tree.below(tree.root()) {
+        if tree.kind(id) != Kind::Attribute {
+            continue;
+        }
+        if let (Some(object), Some(name)) = (tree.child(id, Role::Object), tree.child(id, Role::Name))
+            && tree.kind(object) == Kind::Name
+        {
+            found.entry(tree.text(name)).or_default().insert(tree.text(object));
+        }
+    }
     found
 }
 

@@ -20,6 +20,8 @@ fn lowered(node: &tree_sitter::Node<'_>) -> Lowered {
         | "generator_function_declaration"
         | "generator_function"
         | "method_definition" => Node(Kind::Function),
+        // One with statements is a function like any other, only without a name.
+        "arrow_function" if has_block(node) => Node(Kind::Function),
         "arrow_function" => Node(Kind::Lambda),
         "class_declaration" | "class" => Node(Kind::Class),
         "formal_parameters" => Node(Kind::Params),
@@ -68,6 +70,11 @@ fn lowered(node: &tree_sitter::Node<'_>) -> Lowered {
         other if other.ends_with("_statement") || other.ends_with("_declaration") => Node(Kind::OtherStmt),
         _ => Node(Kind::OtherExpr),
     }
+}
+
+fn has_block(node: &tree_sitter::Node<'_>) -> bool {
+    node.child_by_field_name("body")
+        .is_some_and(|body| body.kind() == "statement_block")
 }
 
 fn operation(node: &tree_sitter::Node<'_>) -> Kind {

@@ -22,6 +22,7 @@ import time
 JOB = {}
 OUT = None
 ACTIVE = False  # whether the next harness that is found is to be served
+LONGER = 2.0  # seconds at least for what was stopped and gets more time
 CLOCK = 4  # seconds by the clock for one of the processor
 
 
@@ -103,7 +104,25 @@ class Hung(BaseException):
     """A test that was stopped because of its time limit."""
 
 
-def _alarm(_signal, _frame):
+CALM = [0.0, 0.0]  # when the clock of the test that runs began, and how long it may run by it
+
+
+def _waited(pid="self"):
+    """Seconds that a process could have run while the processor was given to others; 0 where nobody says so."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _alarm(number, _frame):
+    if number == signal.SIGALRM:
+        # Time that others had does not count: on a busy machine the clock says nothing about this process.
+        left = CALM[0] + CALM[1] - (time.monotonic() - _waited())
+        if left > 0.005:
+            signal.setitimer(signal.ITIMER_REAL, left)
+            return
     # Again and again: it may be caught.
     signal.setitimer(signal.ITIMER_PROF, 0.02, 0.02)
     signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
@@ -112,9 +131,11 @@ def _alarm(_signal, _frame):
 
 @contextlib.contextmanager
 def limit(seconds):
-    """Stops what is inside after this time of the processor, or a few times as much by the clock: the machine is shared."""
+    """Stops what is inside after this time of the processor, or a few times as much by a clock that stands still while
+    others have the processor."""
     signal.signal(signal.SIGALRM, _alarm)
     signal.signal(signal.SIGPROF, _alarm)
+    CALM[:] = time.monotonic() - _waited(), CLOCK * seconds
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, CLOCK * seconds)
     try:
@@ -146,11 +167,15 @@ def child(work, seconds, read=None):
         finally:
             os._exit(0)
     os.close(write_fd)
-    lines, buffer, deadline = [], b"", time.monotonic() + seconds
+    lines, buffer, deadline, waited = [], b"", time.monotonic() + seconds, 0.0
     while True:
         left = deadline - time.monotonic()
         ready, _, _ = select.select([read_fd], [], [], max(0.0, left))
         if not ready:
+            more = _waited(pid) - waited
+            if more > 0.005:  # others had the processor
+                waited, deadline = waited + more, time.monotonic() + more
+                continue
             break
         data = os.read(read_fd, 1 << 16)
         if not data:
@@ -327,29 +352,39 @@ def _evaluate(harness):
 
 
 def _worker(harness, swap, candidates, number):
-    """First all with a short limit; then, for a part of the time that took, those that hung with longer ones."""
+    """First all with a short limit; then, for a part of the time that took, those that hung with longer ones, unless
+    something passed."""
+    import prunella_group
+
     mine, began, until = candidates[number :: JOB["workers"]], time.time(), JOB["until"]
-    for seconds in JOB["limits"]:
-        slow = []
-        for candidate in mine:
-            if time.time() > until:
+    start, found = spent(), os.path.join(OUT, "found")
+
+    def is_over():
+        return time.time() > until or spent() - start > JOB["core_seconds"]
+
+    def tell(result):
+        if result["end"] == "passed":
+            open(found, "wb").close()
+        write(f"results.{number}.jsonl", result)
+
+    first, *longer = JOB["limits"]
+    slow = prunella_group.first_round(sys.modules[__name__], harness, swap, mine, first, is_over, tell)
+    until = min(until, time.time() + max(LONGER, 0.5 * (time.time() - began)))
+    for seconds in longer:
+        for candidate in slow:
+            if is_over() or os.path.exists(found):
                 return
-            result = _try(harness, swap, candidate, seconds)
-            if result["end"] == "hung":
-                slow.append(candidate)
-            write(f"results.{number}.jsonl", result)
-        mine = slow
-        until = min(JOB["until"], time.time() + 0.3 * (time.time() - began))
+            tell(attempt(harness, swap, candidate, seconds))
 
 
-def _spent():
+def spent():
     """Seconds of the processor that this process and its ended children have had."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _try(harness, swap, candidate, seconds):
-    began = _spent()
+def attempt(harness, swap, candidate, seconds):
+    began = spent()
     room = CLOCK * seconds + 0.5
     try:
         code = swap.compile(candidate)
@@ -380,7 +415,7 @@ def _try(harness, swap, candidate, seconds):
         "id": candidate["id"],
         "end": last.get("end", "hung"),
         "error": last.get("error"),
-        "seconds": _spent() - began,
+        "seconds": spent() - began,
     }
 
 

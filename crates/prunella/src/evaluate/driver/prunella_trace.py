@@ -5,6 +5,34 @@ import sys
 
 MAX_FUNCTIONS = 2000
 MAX_NAMES = 60
+MAX_COMPARED = 12
+MAX_TEXT = 600
+
+COMPARED = []  # what failing assertions compared since the last time: [left, right] of texts or of numbers
+
+
+def compared(left, right, depth=0):
+    """Notes the parts in which two values differ that a test compares."""
+    if len(COMPARED) >= MAX_COMPARED or depth > 4:
+        return
+    if isinstance(left, (str, bytes)) and type(left) is type(right):
+        if left != right and len(left) <= MAX_TEXT and len(right) <= MAX_TEXT:
+            texts = [t if isinstance(t, str) else t.decode("latin-1") for t in (left, right)]
+            COMPARED.append(texts)
+    elif _is_number(left) and _is_number(right):
+        if left != right and max(abs(left), abs(right)) < 1e15:
+            COMPARED.append([left, right])
+    elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        for a, b in list(zip(left, right))[:40]:
+            compared(a, b, depth + 1)
+    elif isinstance(left, dict) and isinstance(right, dict):
+        for key in list(left)[:40]:
+            if key in right:
+                compared(left[key], right[key], depth + 1)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
 class Trace:
@@ -28,8 +56,10 @@ class Trace:
             key: {name: sorted(kinds) for name, kinds in names.items()} for key, names in self.types.items() if names
         }
         raised = [[file, line, kind] for (file, line), kind in self.raised.items()]
+        pairs = list(COMPARED)
         self.lines, self.types, self.raised = {}, {}, {}
-        return {"lines": lines, "types": types, "raised": raised}
+        COMPARED.clear()
+        return {"lines": lines, "types": types, "raised": raised, "compared": pairs, "traced": True}
 
     def _file(self, code):
         try:

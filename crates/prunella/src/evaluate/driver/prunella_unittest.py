@@ -1,6 +1,9 @@
 """The driver's harness for unittest: the flat list of a suite's tests."""
 
+import sys
 import unittest
+
+import prunella_trace
 
 
 class Harness:
@@ -8,7 +11,13 @@ class Harness:
 
     def __init__(self, suite):
         self.cases = list(_flat(suite))
+        _note_comparisons()
         self.names = [case.id() for case in self.cases]
+
+    def spaces(self, indices):
+        """The names of the modules of these cases."""
+        modules = {type(self.cases[i]).__module__ for i in indices}
+        return [vars(sys.modules[name]) for name in modules if name in sys.modules]
 
     def run(self, index):
         """Whether the case passes, and the class of the exception that ended it."""
@@ -25,6 +34,22 @@ class Harness:
         unittest.TestSuite([self.cases[index]]).run(result)
         passed = result.wasSuccessful() and not result.skipped
         return {"passed": passed, "skipped": bool(result.skipped), "error": noted[0] if noted else None}
+
+
+def _note_comparisons():
+    original = unittest.TestCase.assertEqual
+
+    def assert_equal(case, first, second, msg=None):
+        try:
+            return original(case, first, second, msg)
+        except case.failureException:
+            try:
+                prunella_trace.compared(first, second)
+            except Exception:  # the values are the program's own
+                pass
+            raise
+
+    unittest.TestCase.assertEqual = assert_equal
 
 
 def _flat(suite):

@@ -8,6 +8,7 @@
 
 use super::Operator;
 use crate::repair::synth::change::{Proposals, Replace};
+use crate::repair::synth::scope::Origin;
 use crate::repair::synth::site::Site;
 use crate::repair::synth::tree::{Kind, NodeId, Role};
 
@@ -37,6 +38,7 @@ impl Operator for Arguments {
         if is_call {
             fewer(site, node, out);
             more(site, node, out);
+            named(site, node, out);
         }
     }
 }
@@ -78,6 +80,78 @@ fn fewer(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
             }],
             share,
         );
+    }
+}
+
+/// Parameters of the standard library that are left out by mistake, and variables handed on under their own names.
+fn named(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
+    let tree = site.tree;
+    let items = &tree.node(node).children;
+    let call = tree.node(node).parent;
+    let Some(callee) = call
+        .and_then(|call| tree.child(call, Role::Callee))
+        .filter(|_| site.is_python())
+    else {
+        return;
+    };
+    let name = tree
+        .child(callee, Role::Name)
+        .map_or_else(|| tree.text(callee), |n| tree.text(n));
+    let usual: &[&str] = match name {
+        "sorted" | "sort" | "min" | "max" | "nlargest" | "nsmallest" => &[
+            "reverse=True",
+            "key=len",
+            "key=str",
+            "key=str.lower",
+            "key=abs",
+            "key=lambda x: x[0]",
+            "key=lambda x: x[1]",
+            "key=lambda x: -x[1]",
+        ],
+        "open" | "read_text" | "write_text" => &["encoding='utf-8'", "newline=''"],
+        "loads" | "dumps" => &["sort_keys=True", "ensure_ascii=False", "default=str"],
+        "zip" => &["strict=True"],
+        "round" => &["2"],
+        "decode" | "encode" => &["'utf-8'", "errors='replace'", "errors='ignore'"],
+        "print" => &["end=''"],
+        "makedirs" | "mkdir" => &["exist_ok=True", "parents=True"],
+        "rmtree" => &["ignore_errors=True"],
+        "int" => &["16", "2"],
+        _ => &[],
+    };
+    let mut texts: Vec<(String, f64)> = usual.iter().map(|text| ((*text).to_owned(), 0.1)).collect();
+    let given: Vec<&str> = items
+        .iter()
+        .filter(|i| tree.kind(**i) == Kind::Keyword)
+        .map(|i| tree.text(*i))
+        .collect();
+    // A call that names its arguments, or hands on what it was given, may have forgotten one.
+    let weight = if given.is_empty() { 0.01 } else { 0.04 };
+    for variable in site
+        .variables(node)
+        .into_iter()
+        .filter(|n| n.origin == Origin::Local)
+        .take(8)
+    {
+        let is_given = given
+            .iter()
+            .any(|g| g.split('=').next() == Some(variable.name.as_str()));
+        if !is_given && variable.name != "self" {
+            texts.push((format!("{0}={0}", variable.name), weight));
+        }
+    }
+    for (text, share) in texts {
+        let edit = if let Some(last) = items.last() {
+            let at = tree.node(*last).span.end;
+            Replace {
+                span: at..at,
+                text: format!(", {text}"),
+            }
+        } else {
+            let at = tree.node(node).span.start + 1;
+            Replace { span: at..at, text }
+        };
+        out.edits(node, vec![edit], share);
     }
 }
 

@@ -28,6 +28,9 @@ impl Operator for Comparisons {
 
     fn propose(&self, site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
         let tree = site.tree;
+        if tree.kind(node) == Kind::Chain {
+            chained(site, node, out);
+        }
         let (Kind::Compare, Some(span)) = (tree.kind(node), tree.node(node).operator.clone()) else {
             return;
         };
@@ -50,6 +53,23 @@ impl Operator for Comparisons {
         if site.words().order.contains(&now) || site.words().equal.contains(&now) {
             with_constant(site, node, right, out);
             with_constant(site, node, left, out);
+        }
+    }
+}
+
+/// One operator of `a < b < c`.
+fn chained(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
+    let tree = site.tree;
+    for pair in tree.node(node).children.windows(2) {
+        let between = tree.node(pair[0]).span.end..tree.node(pair[1]).span.start;
+        let text = &tree.source[between.clone()];
+        let at = between.start + (text.len() - text.trim_start().len());
+        for (other, share) in alternatives(site, text.trim()) {
+            let edit = Replace {
+                span: at..at + text.trim().len(),
+                text: other.to_owned(),
+            };
+            out.edits(node, vec![edit], share / 2.0);
         }
     }
 }

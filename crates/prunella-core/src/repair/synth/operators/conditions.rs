@@ -11,7 +11,7 @@ use super::Operator;
 use crate::repair::synth::change::Proposals;
 use crate::repair::synth::scope::{Origin, Shape};
 use crate::repair::synth::site::{Site, operand};
-use crate::repair::synth::tree::{Kind, NodeId};
+use crate::repair::synth::tree::{Kind, NodeId, Role};
 
 pub(super) struct Conditions;
 
@@ -41,6 +41,7 @@ impl Operator for Conditions {
             tight.clone()
         };
         out.replace(node, format!("{}{tight}", words.not), 0.15);
+        truth_or_nil(site, node, out);
         let found = atoms(site, node);
         let is_constant = matches!(tree.kind(node), Kind::True | Kind::False | Kind::Int);
         let total: f64 = found.iter().map(|(_, weight)| weight).sum::<f64>().max(1.0);
@@ -89,6 +90,39 @@ pub(super) fn atoms(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
     found.truncate(MAX_ATOMS);
     found
+}
+
+/// "Is there a value" and "is it not empty" are mistaken for each other.
+fn truth_or_nil(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
+    let (tree, words) = (site.tree, site.words());
+    let is_place = |id: NodeId| {
+        matches!(
+            tree.kind(id),
+            Kind::Name | Kind::Attribute | Kind::Subscript | Kind::Call
+        )
+    };
+    match tree.kind(node) {
+        Kind::Not => {
+            if let Some(inner) = tree.child(node, Role::Value).filter(|id| is_place(*id)) {
+                out.replace(node, format!("{} {} {}", tree.text(inner), words.is, words.nil), 0.1);
+            }
+        }
+        Kind::Compare => {
+            let (Some(left), Some(right)) = (tree.child(node, Role::Left), tree.child(node, Role::Right)) else {
+                return;
+            };
+            let operator = tree.operator(node);
+            if tree.kind(right) == Kind::Nil && operator == words.is {
+                out.replace(node, format!("{}{}", words.not, tree.text(left)), 0.1);
+            } else if tree.kind(right) == Kind::Nil && operator == words.is_not {
+                out.replace(node, tree.text(left), 0.1);
+            }
+        }
+        _ if is_place(node) => {
+            out.replace(node, format!("{} {} {}", tree.text(node), words.is_not, words.nil), 0.1);
+        }
+        _ => {}
+    }
 }
 
 fn of_variable(site: &Site<'_>, name: &str, shape: Shape, weight: f64, found: &mut Vec<(String, f64)>) {

@@ -57,6 +57,9 @@ fn number(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     ] {
         out.replace(node, other.to_string(), share);
     }
+    for seen in site.symptoms.instead_of_number(value) {
+        out.replace(node, seen.to_string(), 0.3);
+    }
     let variables = site.of_shape(node, Shape::NUMBER);
     #[allow(clippy::cast_precision_loss, reason = "a handful of names")]
     let share = 0.15 / variables.len().max(1) as f64;
@@ -116,6 +119,33 @@ fn empty(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     }
 }
 
+/// `{name}` in a text that is no template, and text where bytes are compared.
+fn prefixed(site: &Site<'_>, node: NodeId, now: &str, out: &mut Proposals<'_>) {
+    if !site.is_python() {
+        return;
+    }
+    let is_plain = now.starts_with(['"', '\'']);
+    let mut names = now
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| name);
+    let of_scope = |name: &str| {
+        let first = name.split(['.', '[', ':', '!']).next().unwrap_or_default();
+        site.scope.visible(site.tree, node).any(|n| n.name == first)
+    };
+    if is_plain && names.any(of_scope) {
+        out.replace(node, format!("f{now}"), 0.4);
+    }
+    if site.raised(&["TypeError"]) {
+        if is_plain && now.is_ascii() {
+            out.replace(node, format!("b{now}"), 0.05);
+        } else if let Some(text) = now.strip_prefix('b') {
+            out.replace(node, text, 0.05);
+        }
+    }
+}
+
 fn text(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let now = site.tree.text(node);
     let all = site.tree.below(site.tree.root()).into_iter();
@@ -134,5 +164,14 @@ fn text(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     }
     for usual in ["''", "' '"] {
         out.replace(node, usual, 0.03);
+    }
+    prefixed(site, node, now, out);
+    for seen in site.symptoms.instead_of_text(now) {
+        let quotes = |text: &str| text.chars().next().filter(|c| text.len() > 1 && text.ends_with(*c));
+        // Between the same quotes as before, or it is no literal any more.
+        let is_literal = now.starts_with(['"', '\'']) && quotes(&seen) == quotes(now);
+        if is_literal || !now.ends_with(['"', '\'']) {
+            out.replace(node, seen, 0.6);
+        }
     }
 }

@@ -60,6 +60,7 @@ impl Operator for Exceptions {
             let is_single = tree.node(class).parent == Some(node);
             if handles && is_single {
                 for raised in site
+                    .symptoms
                     .exceptions
                     .iter()
                     .filter(|e| *e != now && e.as_str() != "AssertionError")

@@ -16,6 +16,8 @@ use crate::repair::synth::tree::{Kind, NodeId, Role};
 
 pub(super) struct Guards;
 
+/// The most ways to leave that are tried at one place.
+const MAX_EXITS: usize = 24;
 /// The most conditions that are tried at one place.
 const MAX_CONDITIONS: usize = 24;
 
@@ -42,7 +44,7 @@ impl Operator for Guards {
                 let edit = before(site, node, &branch(site, condition, exit));
                 let share = 0.7 * weight * likely / total.max(1.0);
                 if is_constant(exit)
-                    && !site.exceptions.is_empty()
+                    && !site.symptoms.exceptions.is_empty()
                     && !site.raised(&["AssertionError", "RecursionError"])
                 {
                     out.guard(node, vec![edit], share);
@@ -95,11 +97,32 @@ fn exits(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
     {
         found.push((format!("return {}", named.name), 0.3));
     }
+    for id in tree
+        .below(tree.root())
+        .into_iter()
+        .filter(|id| tree.kind(*id) == Kind::Raise)
+    {
+        let (text, here) = (tree.text(id), tree.unit(id) == tree.unit(node));
+        let mut names = tree.below(id).into_iter().filter(|n| tree.kind(*n) == Kind::Name);
+        let known = |n: NodeId| {
+            site.scope.shape(tree.text(n)).is_none() || site.scope.visible(tree, node).any(|v| v.name == tree.text(n))
+        };
+        if text.len() < 100 && !text.contains('\n') && tree.child(id, Role::Value).is_some() && names.all(known) {
+            found.push((text.trim_end_matches(';').to_owned(), if here { 0.3 } else { 0.05 }));
+        }
+    }
+    if site.is_python() && site.raised(&["Failed", "AssertionError"]) {
+        for class in ["ValueError", "TypeError", "KeyError"] {
+            found.push((format!("raise {class}"), 0.03));
+        }
+    }
     for constant in ["0", "1", "[]", site.words().yes, site.words().no, site.words().nil] {
         found.push((format!("return {constant}"), 0.15));
     }
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|(text, _)| seen.insert(text.clone()));
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    found.truncate(MAX_EXITS);
     found
 }
 

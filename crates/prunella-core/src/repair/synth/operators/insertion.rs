@@ -7,7 +7,7 @@
 //! *Fix safety*: adds one effect.
 
 use super::Operator;
-use super::blocks::{after, before, is_last, is_placed, line};
+use super::blocks::{after, before, branch, is_last, is_placed, line};
 use crate::repair::synth::change::Proposals;
 use crate::repair::synth::scope::{Origin, Shape};
 use crate::repair::synth::site::Site;
@@ -58,7 +58,64 @@ fn statements(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
     assignments(site, node, &mut found);
     mutations(site, node, &mut found);
     copies(site, node, &mut found);
+    normalised(site, node, &mut found);
     found
+}
+
+/// A parameter that may be given as nothing or as another type: the usual first lines of a function.
+fn normalised(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {
+    let tree = site.tree;
+    let is_first = tree.node(node).parent.is_some_and(|block| {
+        tree.node(block).parent == Some(site.function) && tree.node(block).children.iter().take(3).any(|c| *c == node)
+    });
+    if !is_first {
+        return;
+    }
+    let likely = if site.raised(&["TypeError", "AttributeError"]) {
+        3.0
+    } else {
+        1.0
+    };
+    let parameters = site
+        .variables(node)
+        .into_iter()
+        .filter(|n| n.origin == Origin::Local && n.from == 0);
+    for named in parameters.take(6) {
+        let (name, shape) = (&named.name, named.shape);
+        for (value, of) in [
+            ("[]", Shape::LIST),
+            ("{}", Shape::MAP),
+            ("''", Shape::TEXT),
+            ("0", Shape::NUMBER),
+        ] {
+            if shape.fits(of) {
+                found.push((
+                    branch(site, &nil(site, name), &format!("{name} = {value}")),
+                    0.05 * likely,
+                ));
+            }
+        }
+        if site.is_python() {
+            for (make, of) in [
+                ("list", Shape::CONTAINER),
+                ("str", Shape::ANY),
+                ("int", Shape::TEXT.or(Shape::NUMBER)),
+            ] {
+                if shape.fits(of) {
+                    found.push((format!("{name} = {make}({name})"), 0.05 * likely));
+                }
+            }
+            if shape.fits(Shape::TEXT) {
+                for method in ["strip", "lower"] {
+                    found.push((format!("{name} = {name}.{method}()"), 0.04));
+                }
+            }
+        }
+    }
+}
+
+fn nil(site: &Site<'_>, name: &str) -> String {
+    format!("{name} {} {}", site.words().is, site.words().nil)
 }
 
 fn assignments(site: &Site<'_>, node: NodeId, found: &mut Vec<(String, f64)>) {

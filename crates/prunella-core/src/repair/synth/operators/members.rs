@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::Operator;
+use super::unknown_names::distance;
 use crate::repair::synth::change::Proposals;
 use crate::repair::synth::site::Site;
 use crate::repair::synth::tree::{Kind, NodeId, Role};
@@ -51,7 +52,9 @@ impl Operator for Members {
             found.entry(sibling).or_insert(0.5);
         }
         found.remove(tree.text(label));
-        let mut ranked: Vec<(&str, f64)> = found.into_iter().collect();
+        let now = tree.text(label);
+        let alike = |name: &str| 1.0 + 2.0 * (1.0 - 2.0 * distance(now, name)).max(0.0);
+        let mut ranked: Vec<(&str, f64)> = found.into_iter().map(|(name, w)| (name, w * alike(name))).collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
         ranked.truncate(MAX_MEMBERS);
         let total: f64 = ranked.iter().map(|(_, w)| w).sum();

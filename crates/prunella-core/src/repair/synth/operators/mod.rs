@@ -5,6 +5,7 @@ mod arithmetic;
 mod awaits;
 mod blocks;
 mod bounds;
+mod branches;
 mod callees;
 mod comparisons;
 mod conditions;
@@ -12,6 +13,8 @@ mod constants;
 mod deletion;
 mod exceptions;
 mod expressions;
+mod fallbacks;
+mod filters;
 mod guards;
 mod insertion;
 mod keys;
@@ -21,7 +24,10 @@ mod mutable_defaults;
 mod nil;
 mod operands;
 mod returns;
+mod sharing;
 mod targets;
+mod trials;
+mod unknown_names;
 mod unwrap;
 mod variables;
 mod wrap;
@@ -48,6 +54,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &arithmetic::Arithmetic,
     &awaits::Awaits,
     &bounds::Bounds,
+    &branches::Branches,
     &callees::Callees,
     &comparisons::Comparisons,
     &conditions::Conditions,
@@ -55,6 +62,8 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &deletion::Deletion,
     &exceptions::Exceptions,
     &expressions::Expressions,
+    &fallbacks::Fallbacks,
+    &filters::Filters,
     &guards::Guards,
     &insertion::Insertion,
     &keys::Keys,
@@ -64,7 +73,10 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &nil::Nil,
     &operands::Operands,
     &returns::Returns,
+    &sharing::Sharing,
     &targets::Targets,
+    &trials::Trials,
+    &unknown_names::UnknownNames,
     &unwrap::Unwrap,
     &variables::Variables,
     &wrap::Wrap,

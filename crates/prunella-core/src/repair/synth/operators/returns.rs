@@ -36,8 +36,29 @@ impl Operator for Returns {
                     }],
                     0.3,
                 );
+                // A generator that computes what it should hand out.
+                let gives = tree
+                    .node(node)
+                    .children
+                    .first()
+                    .is_some_and(|c| tree.kind(*c) != Kind::Yield);
+                let is_generator = tree
+                    .below(site.function)
+                    .into_iter()
+                    .any(|id| tree.kind(id) == Kind::Yield);
+                if gives && is_generator && site.is_python() {
+                    out.edits(
+                        node,
+                        vec![Replace {
+                            span: at..at,
+                            text: "yield ".to_owned(),
+                        }],
+                        0.3,
+                    );
+                }
             }
             Kind::Yield => yielded(site, node, out),
+            Kind::Call => of_mutation(site, node, out),
             Kind::Return if tree.child(node, Role::Value).is_none() => {
                 let variables = variables(site, node);
                 for (name, share) in variables {
@@ -71,10 +92,42 @@ fn variables(site: &Site<'_>, node: NodeId) -> Vec<(String, f64)> {
     local.into_iter().map(|name| (name, share)).collect()
 }
 
+/// `x.sort()` gives nothing back: the value was meant.
+fn of_mutation(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
+    let tree = site.tree;
+    if !site.is_python()
+        || !site.is_value(node)
+        || tree.node(node).parent.is_some_and(|p| tree.kind(p) == Kind::ExprStmt)
+    {
+        return;
+    }
+    let Some(callee) = tree.child(node, Role::Callee) else {
+        return;
+    };
+    let (Some(object), Some(name)) = (tree.child(callee, Role::Object), tree.child(callee, Role::Name)) else {
+        return;
+    };
+    let args = tree.node(node).children.iter().find(|c| tree.kind(**c) == Kind::Args);
+    let inside = args.map_or("", |a| tree.text(*a).trim_start_matches('(').trim_end_matches(')'));
+    let object = tree.text(object);
+    match tree.text(name) {
+        "sort" if inside.is_empty() => out.replace(node, format!("sorted({object})"), 0.5),
+        "sort" => out.replace(node, format!("sorted({object}, {inside})"), 0.5),
+        "reverse" => out.replace(node, format!("{object}[::-1]"), 0.5),
+        "append" => out.replace(node, format!("{object} + [{inside}]"), 0.5),
+        "extend" => out.replace(node, format!("{object} + {inside}"), 0.5),
+        "update" => out.replace(node, format!("{{**{object}, **{inside}}}"), 0.3),
+        _ => {}
+    }
+}
+
 fn yielded(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let text = site.tree.text(node);
     if !site.is_python() {
         return;
+    }
+    if let Some(rest) = text.strip_prefix("yield ").filter(|r| !r.starts_with("from ")) {
+        out.replace(node, format!("return {rest}"), 0.1);
     }
     if let Some(rest) = text.strip_prefix("yield from ") {
         out.replace(node, format!("yield {rest}"), 0.3);

@@ -44,6 +44,9 @@ impl Operator for Wrap {
         if shape.fits(Shape::LIST.or(Shape::TEXT)) {
             sliced(site, node, shape, out);
         }
+        if shape.fits(Shape::TEXT) {
+            normalised(site, node, shape, out);
+        }
         by_own_functions(site, node, out);
     }
 }
@@ -141,6 +144,30 @@ fn converted(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_
         out.replace(node, format!("{}.copy()", operand(tree.kind(node), now)), 0.01);
     }
     out.replace(node, format!("[{now}]"), 0.03);
+}
+
+/// Text that should have been normalised, or turned into bytes.
+fn normalised(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_>) {
+    let tree = site.tree;
+    let is_place = matches!(
+        tree.kind(node),
+        Kind::Name | Kind::Attribute | Kind::Subscript | Kind::Call
+    );
+    if !is_place || tree.node(node).role == Role::Object {
+        return;
+    }
+    let now = tree.text(node);
+    let methods: &[&str] = if site.is_python() {
+        &[
+            "strip", "lower", "upper", "rstrip", "lstrip", "split", "encode", "decode",
+        ]
+    } else {
+        &["trim", "toLowerCase", "toUpperCase", "toString"]
+    };
+    let weight = if shape == Shape::TEXT { 0.02 } else { 0.005 };
+    for method in methods {
+        out.replace(node, format!("{now}.{method}()"), weight);
+    }
 }
 
 fn sliced(site: &Site<'_>, node: NodeId, shape: Shape, out: &mut Proposals<'_>) {
