@@ -2,47 +2,27 @@
 //!
 //! The processes are Python and Node programs that work on a stream of requests at a high rate. They are sampled through
 //! `/proc` twenty times a second, and each real second stands for two minutes: the detector sees hours. They run at the
-//! same time; their work is told as the supervisor's gateway would. A case is *told* if the detector [`Leak`] claims
-//! anything. `object_right` and `healed` need the diagnosis of a leak and are not measured here.
+//! same time; their work is told as the supervisor's gateway would. A case is *told* if anything is claimed of it at any
+//! time. Some healthy lives rise in a line for a good part of what is watched (a cache that is full late, a pool, the
+//! first of very long teeth): while they do, nothing shows that they are no leaks. `made_up/precision` counts them,
+//! `made_up/precision_clear` does not. `object_right` and `healed` need the diagnosis of a leak and are not measured here.
 
 mod lives;
 mod process;
+mod watch;
 
 use crate::report::{BenchError, Report, say};
 use crate::{Options, Suite};
-use prunella_core::detect::{Anomaly, Context, Detector, Leak, Severity};
-use prunella_core::id::ReleaseId;
-use prunella_core::signal::{LatencyHistogram, RequestBatch, ResourceLimits, ResourceSample, Role, Signal};
+use prunella_core::detect::Severity;
 use serde_json::json;
+use std::collections::BTreeMap;
+use watch::watch;
 
 pub(crate) const SUITE: Suite = Suite {
     name: "leaks",
     about: "leaking and healthy processes, real ones and made-up lives: precision and recall",
     run,
 };
-
-/// What a resource sample holds.
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    at_ms: i64,
-    memory: u64,
-    fds: u64,
-    threads: u64,
-    /// Requests since the sample before.
-    requests: u64,
-}
-
-/// One case with its truth: the words of the evidence that must be said, if it leaks.
-struct Case {
-    name: String,
-    real: bool,
-    leaks: Option<&'static str>,
-    samples: Vec<Sample>,
-    /// Whether the work is told.
-    works: bool,
-}
-
-const LIMIT_BYTES: u64 = 4 << 30;
 
 fn run(_: &Options) -> Result<Report, BenchError> {
     let mut cases = process::cases()?;
@@ -52,12 +32,19 @@ fn run(_: &Options) -> Result<Report, BenchError> {
         ..Report::default()
     };
     let mut counts = [[0.0_f64; 4]; 2];
+    let mut by_kind: BTreeMap<&str, (bool, u32, u32)> = BTreeMap::new();
+    let mut unclear = 0.0;
     for case in &cases {
         let found = watch(case);
         let right = case
             .leaks
             .is_some_and(|what| found.iter().any(|a| a.evidence[0].contains(what)));
         let told = !found.is_empty();
+        if !case.real {
+            let kind = by_kind.entry(case.kind).or_insert((case.leaks.is_some(), 0, 0));
+            (kind.1, kind.2) = (kind.1 + u32::from(told), kind.2 + 1);
+            unclear += f64::from(told && lives::is_unclear(case.kind));
+        }
         let count = &mut counts[usize::from(case.real)];
         match (case.leaks.is_some(), told) {
             (true, true) if right => count[0] += 1.0,
@@ -70,7 +57,7 @@ fn run(_: &Options) -> Result<Report, BenchError> {
         let paged = found.iter().any(|a| a.severity == Severity::Page);
         let evidence = found.first().map(|a| a.evidence[0].clone());
         let wrong = told != case.leaks.is_some() || told && !right;
-        if wrong {
+        if wrong && case.real {
             say(&format!("{}: told {told}, {evidence:?}", case.name));
         }
         report.per_case.push(json!({
@@ -91,46 +78,12 @@ fn run(_: &Options) -> Result<Report, BenchError> {
             .figures
             .insert(format!("{prefix}recall"), right / (right + missed).max(1.0));
     }
-    Ok(report)
-}
-
-fn watch(case: &Case) -> Vec<Anomaly> {
-    let mut detector = Leak::default();
-    let ctx = Context::default();
-    let release = ReleaseId::parse("r1").expect("a slug");
-    let mut found = Vec::new();
-    for (tick, sample) in (0..).zip(&case.samples) {
-        if case.works {
-            let batch = RequestBatch {
-                at_ms: sample.at_ms,
-                tick,
-                release: release.clone(),
-                route: "/".to_owned(),
-                role: Role::Primary,
-                safe: true,
-                count: sample.requests,
-                by_status_class: [0, sample.requests, 0, 0, 0],
-                transport_errors: 0,
-                latency: LatencyHistogram::default(),
-            };
-            found.extend(detector.observe(&Signal::RequestBatch(batch), &ctx));
-        }
-        let sample = ResourceSample {
-            release: release.clone(),
-            at_ms: sample.at_ms,
-            rss_bytes: sample.memory,
-            cpu_ms: tick,
-            threads: sample.threads,
-            fds: sample.fds,
-            fds_of_worst: sample.fds,
-            processes: 1,
-            limits: ResourceLimits {
-                memory_bytes: Some(LIMIT_BYTES),
-                fds: Some(65_536),
-                tasks: None,
-            },
-        };
-        found.extend(detector.observe(&Signal::ResourceSample(sample), &ctx));
+    let [right, wrong, ..] = counts[0];
+    let clear = right / (right + wrong - unclear).max(1.0);
+    report.figures.insert("made_up/precision_clear".to_owned(), clear);
+    for (kind, (leaks, told, of)) in by_kind {
+        let word = if leaks { "leak" } else { "no leak" };
+        say(&format!("{word}: {kind}: told {told} of {of}"));
     }
-    found
+    Ok(report)
 }

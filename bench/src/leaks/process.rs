@@ -1,6 +1,6 @@
 //! Real processes: small programs in Python and Node, sampled through `/proc` while they work.
 
-use super::{Case, Sample};
+use super::watch::{Case, Sample};
 use crate::exec::{self, Process};
 use crate::report::{BenchError, say};
 use std::path::Path;
@@ -160,7 +160,9 @@ pub(super) fn cases() -> Result<Vec<Case>, BenchError> {
         let process = exec::start(&interpreter, &[&path.display().to_string()])?;
         let case = Case {
             name: format!("{} {}", program.language, program.name),
+            kind: program.name,
             real: true,
+            metric: None,
             leaks: program.leaks,
             samples: Vec::with_capacity(SAMPLES),
             works: true,

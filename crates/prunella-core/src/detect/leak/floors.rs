@@ -16,8 +16,8 @@ pub(super) const MOST: usize = 64;
 const POINTS: u32 = 4;
 /// A value below this share of the lowest floor begins another life.
 const COLLAPSE: f64 = 0.7;
-/// A fall to this share of the latest peak, in parts of the range so far, is something given back.
-const GIVEN_BACK: f64 = 0.5;
+/// A fall to this share of the latest peak is something given back.
+const GIVEN_BACK: f64 = 0.85;
 
 /// One window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,10 +46,8 @@ pub(super) struct Floors {
     windows: Vec<Window>,
     open: Option<Open>,
     width_ms: u64,
+    /// The highest value since much was given back the last time, and how often it was: a collector is at work.
     peak: f64,
-    lowest: f64,
-    highest: f64,
-    /// How often much was given back.
     pub(super) returns: u32,
 }
 
@@ -83,13 +81,7 @@ impl Floors {
     }
 
     fn note_returns(&mut self, value: f64) {
-        if self.open.is_none() && self.windows.is_empty() {
-            (self.peak, self.lowest, self.highest) = (value, value, value);
-        }
-        self.lowest = self.lowest.min(value);
-        self.highest = self.highest.max(value);
-        let range = self.highest - self.lowest;
-        if range > 0.1 * self.highest && self.peak - value > GIVEN_BACK * range {
+        if value < GIVEN_BACK * self.peak {
             self.returns = self.returns.saturating_add(1);
             self.peak = value;
         }
@@ -126,11 +118,6 @@ impl Floors {
 
     pub(super) fn windows(&self) -> &[Window] {
         &self.windows
-    }
-
-    /// The usual length of a window, ms.
-    pub(super) fn width_ms(&self) -> u64 {
-        self.width_ms
     }
 
     /// Whether all of it can be: a saved state may have been damaged.

@@ -14,6 +14,7 @@
 mod floors;
 mod names;
 mod own;
+mod shape;
 mod track;
 mod trend;
 

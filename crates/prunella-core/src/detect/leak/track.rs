@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::floors::Floors;
 use super::names::Resource;
+use super::shape::OUTLIVED;
 use super::trend::{Rise, rise};
 use crate::detect::text::percent;
 use crate::detect::time::Steady;
@@ -11,23 +12,28 @@ use crate::detect::{Anomaly, AnomalyKind, Score, Severity};
 use crate::id::ReleaseId;
 
 /// A suspicion is followed until the life is this much longer, and the slope must still be this much of what it was:
-/// a cache that takes long to fill looks like a line at first.
-const LONGER: f64 = 2.0;
-const STEADY: f64 = 0.9;
+/// a cache that takes long to fill looks like a line at first. It ends after so many windows without a rise.
+const LONGER: f64 = 1.8;
+const STEADY: f64 = 0.7;
+const FORGOTTEN: u32 = 8;
 /// Verdicts in a row that make a claim.
-const IN_A_ROW: u32 = 3;
-/// A life must be this old, ms; where neither work nor hours could be matched, only a limit that is near counts.
-const OLD_MS: f64 = 3_600_000.0;
-const NEAR_MS: f64 = 1_800_000.0;
+const IN_A_ROW: u32 = 4;
+/// How old a life must be, ms, by how much more it holds than after its warm-up: what doubles in an hour is told, what
+/// grows by a tenth is told when every hour of a day has been seen.
+const OLD_MS: [(f64, f64); 3] = [(1.7, HOUR_MS), (1.4, 8.0 * HOUR_MS), (0.0, 30.0 * HOUR_MS)];
+const HOUR_MS: f64 = 3_600_000.0;
+/// A tooth that is longer is a life.
+const LONGEST_TOOTH_MS: f64 = 48.0 * HOUR_MS;
+/// And if its limit is near, ms.
+const NEAR_MS: f64 = 600_000.0;
 /// A page: the limit is reached within this time, and a trend is not drawn out for longer than this many times its length.
 const SOON_MS: f64 = 86_400_000.0;
 const DRAWN_OUT: f64 = 8.0;
 /// A page also: a leak that has used this share of its limit. And what counts as near where nothing was matched.
 const FULL: f64 = 0.8;
 const NEAR: f64 = 0.5;
-/// Returns after which teeth are known, and how many teeth a window must hold for its floor to be one.
+/// Returns after which a collector is known to be at work.
 const TEETH: u32 = 3;
-const TEETH_IN_A_WINDOW: f64 = 1.5;
 /// Values beyond this are no resource.
 const LARGEST: f64 = 1e18;
 
@@ -40,7 +46,13 @@ pub(super) struct Track {
     began_ms: Option<u64>,
     began_at_ms: i64,
     in_a_row: u32,
+    /// The longest life that ended with everything given back and no restart, ms.
+    #[serde(default)]
+    tooth_ms: f64,
     suspicion: Option<Suspicion>,
+    /// Windows since the last rise.
+    #[serde(default)]
+    calm: u32,
     said: Option<Severity>,
 }
 
@@ -49,6 +61,8 @@ pub(super) struct Track {
 struct Suspicion {
     age_ms: f64,
     slope: f64,
+    #[serde(default)]
+    by_work: f64,
 }
 
 /// A leak.
@@ -77,10 +91,14 @@ impl Track {
         if !(0.0..LARGEST).contains(&value) {
             return None;
         }
-        if self.floors.collapses(value) {
-            self.restart();
-        }
         let now = self.time.advance(at_ms);
+        if self.floors.collapses(value) {
+            // What gives everything back may do so again: the next rise is taken for a tooth until it has lasted longer.
+            let tooth = self.began_ms.map_or(0, |began| now - began) as f64;
+            let longest = self.tooth_ms.max(tooth.min(LONGEST_TOOTH_MS));
+            self.restart();
+            self.tooth_ms = longest;
+        }
         if self.began_ms.is_none() {
             self.began_at_ms = at_ms;
         }
@@ -105,12 +123,15 @@ impl Track {
     }
 
     fn judge(&mut self, age_ms: f64, value: f64, limit: Option<f64>, resource: Resource) -> Option<Finding> {
-        if !self.floors_are_floors(age_ms, resource) {
-            return None;
-        }
         let unit = limit.filter(|limit| *limit <= 1.0);
         let least = unit.map_or(resource.least_growth(), |limit| 0.05 * limit);
-        let rise = rise(self.floors.windows(), least)?;
+        let rise = rise(self.floors.windows(), least);
+        self.calm = if rise.is_some() { 0 } else { self.calm.saturating_add(1) };
+        if self.calm >= FORGOTTEN {
+            self.suspicion = None;
+        }
+        let rise = rise?;
+        let lasts = self.lasts(age_ms, &rise);
         if rise.tends_to.is_some_and(|end| limit.is_none_or(|limit| end < limit)) {
             return None;
         }
@@ -121,13 +142,13 @@ impl Track {
         });
         let soon = exhausted_in.is_some_and(|[likely, ..]| likely <= SOON_MS.min(DRAWN_OUT * rise.span_ms));
         let near = exhausted_in.is_some_and(|[likely, ..]| likely <= rise.span_ms) && used >= Some(NEAR);
-        let lasts = age_ms >= NEAR_MS && self.lasts(age_ms, &rise);
-        let known = if rise.matched {
-            age_ms >= OLD_MS && lasts || near
-        } else {
-            near && age_ms >= NEAR_MS
-        };
-        if !known {
+        let grown = rise.floor / (rise.floor - rise.growth).max(f64::MIN_POSITIVE);
+        let old = OLD_MS.iter().any(|(times, old)| grown >= *times && age_ms >= *old);
+        // The rising half of a day is no leak: before hours or loads can be matched only much growth counts.
+        let old = old && (rise.matched || grown >= OLD_MS[0].0);
+        let old = old && age_ms >= OUTLIVED * self.tooth_ms;
+        let collected = resource != Resource::Heap || self.floors.returns >= TEETH;
+        if !(near && age_ms >= NEAR_MS || old && lasts && collected) {
             return None;
         }
         let page = soon || used.is_some_and(|used| (FULL..=1.0).contains(&used));
@@ -141,34 +162,26 @@ impl Track {
         })
     }
 
-    /// Whether the rise goes on as it was when it was first suspected.
+    /// Whether the rise goes on as it was when it was first suspected, by time or by work.
     fn lasts(&mut self, age_ms: f64, rise: &Rise) -> bool {
         let now = Suspicion {
             age_ms,
             slope: rise.slope,
+            by_work: rise.by_work,
         };
         let before = *self.suspicion.get_or_insert(now);
         if age_ms < LONGER * before.age_ms {
             return false;
         }
-        let steady = rise.slope >= STEADY * before.slope;
+        let steady = rise.slope >= STEADY * before.slope || rise.by_work >= STEADY * before.by_work;
         if !steady {
             self.suspicion = Some(now);
         }
         steady
     }
 
-    /// Whether windows are long enough to hold what is given back: else a tooth of a saw looks like a rise.
-    fn floors_are_floors(&self, age_ms: f64, resource: Resource) -> bool {
-        let returns = self.floors.returns;
-        if returns < TEETH {
-            return returns == 0 && resource != Resource::Heap;
-        }
-        self.floors.width_ms() as f64 >= TEETH_IN_A_WINDOW * age_ms / f64::from(returns)
-    }
-
     pub(super) fn is_sound(&self) -> bool {
-        self.floors.is_sound()
+        self.floors.is_sound() && self.tooth_ms >= 0.0
     }
 }
 

@@ -1,37 +1,38 @@
 //! Do these floors rise for good?
 //!
-//! *Method*: the first quarter of a life is warming up and is left out. Pairs of the other windows are compared where the
-//! comparison is fair: the later one did not do more work than the earlier one, or, if nobody counts the work and the
-//! life is longer than a day, they lie at the same hour of a day. The median of the pairs' slopes (Theil–Sen) is the
-//! slope; its interval comes from the ranks, with Kendall's variance widened by the floors' autocorrelation. It is a
-//! leak if the interval is above zero and so are nearly all pairs; if the growth matters beside the level and the
-//! noise; if it is not one step; and if it does not slow down: slopes that shrink from third to third are a cache that
-//! fills, unless what it fills to does not fit.
+//! *Method*: the first fifth of a life is warming up and is left out, and so is what may still be given back
+//! ([`shape`](super::shape)). Pairs of the other windows are compared where the comparison is fair: they did the same
+//! work, or, if nobody counts the work and the life is longer than a day, they lie at the same hour of a day. The median
+//! of the pairs' slopes (Theil–Sen) is the slope; its interval comes from the ranks, with Kendall's variance widened by
+//! the floors' autocorrelation. It is a leak if most pairs rise; if the growth matters beside the level and the noise; if
+//! it is not one step; and if it does not slow down: growth that shrinks from third to third is a cache that fills,
+//! unless what it fills to does not fit.
 //!
 //! *Source*: Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968); Hirsch, Slack &
 //! Smith (1982) for pairs of one season; Hamed & Rao (1998) for autocorrelation.
 
 use super::floors::Window;
+use super::shape::{Kept, kept};
 
 /// Windows that are compared at least.
 const ENOUGH: usize = 16;
 /// Share of the windows that are warming up.
-const WARMING: usize = 4;
-/// The later window may have done this much more work.
-const SAME_WORK: f64 = 1.1;
+const WARMING: usize = 5;
+/// Two windows did the same work if it differs by at most this share.
+const SAME_WORK: f64 = 0.15;
 const DAY_MS: f64 = 86_400_000.0;
 /// How far two hours of a day may be apart, and how long a life must be to have hours.
 const SAME_HOUR_MS: f64 = 3_600_000.0;
 const SEASONS_FROM: f64 = 1.6 * DAY_MS;
 /// Share of the pairs that rise.
-const RISING: f64 = 0.9;
+const RISING: f64 = 0.75;
 /// Growth in parts of the level, and in typical residuals.
 const GROWTH: f64 = 0.1;
 const NOISE: f64 = 4.0;
 /// Share of the growth that a single step may be.
-const STEP: f64 = 0.4;
-/// How fast slopes may shrink from third to third.
-const SLOWING: f64 = 0.85;
+const STEP: f64 = 0.5;
+/// Growth in the last third beside that in the first, below which it slows down.
+const SLOWING: f64 = 0.7;
 /// Standard deviations of the slope's interval.
 const Z: f64 = 2.0;
 
@@ -47,6 +48,8 @@ pub(super) struct Rise {
     pub(super) span_ms: f64,
     /// The latest floor.
     pub(super) floor: f64,
+    /// The slope by the usual work of that time.
+    pub(super) by_work: f64,
     /// Whether loads or hours were matched.
     pub(super) matched: bool,
     /// What the growth tends to, if it slows down.
@@ -59,12 +62,14 @@ pub(super) fn rise(windows: &[Window], least_growth: f64) -> Option<Rise> {
     if used.len() < ENOUGH {
         return None;
     }
+    let kept = kept(used, ENOUGH)?;
+    let used = &used[..kept.windows];
     let (first, last) = (used[0], used[used.len() - 1]);
     let span_ms = last.at_ms - first.at_ms;
     let matching = Matching::of(used, span_ms);
     let mut slopes = slopes(used, &matching);
-    // Fewer pairs than a fifth of all say too little.
-    if slopes.len() < used.len() * (used.len() - 1) / 10 {
+    // Fewer pairs than windows say too little.
+    if slopes.len() < used.len() {
         return None;
     }
     slopes.sort_by(f64::total_cmp);
@@ -73,17 +78,16 @@ pub(super) fn rise(windows: &[Window], least_growth: f64) -> Option<Rise> {
     if rising < RISING || slope <= 0.0 {
         return None;
     }
-    let residuals = residuals(used, slope);
+    let residuals = residuals(used, &kept.level, slope);
     let (low, high) = interval(&slopes, used.len(), autocorrelation(&residuals));
-    let growth = slope * span_ms;
+    let growth = kept.growth.min(slope * span_ms);
     let level = median(&used.iter().map(|w| w.floor.abs()).collect::<Vec<_>>());
     let noise = median(&residuals.iter().map(|r| r.abs()).collect::<Vec<_>>());
     let matters = growth >= least_growth.max(GROWTH * level).max(NOISE * noise);
-    let highest = used.iter().map(|w| w.floor).fold(f64::MIN, f64::max);
-    let at_the_top = last.floor >= highest - 0.15 * growth || matching != Matching::All;
-    if low <= 0.0 || !matters || !at_the_top || is_step(used, growth) {
+    if !matters || kept.step > STEP * growth {
         return None;
     }
+    let work = used.iter().map(|w| w.load.unwrap_or(0.0)).sum::<f64>() / used.len() as f64;
     Some(Rise {
         slope,
         low,
@@ -91,8 +95,9 @@ pub(super) fn rise(windows: &[Window], least_growth: f64) -> Option<Rise> {
         growth,
         span_ms,
         floor: last.floor,
+        by_work: slope / work.max(f64::MIN_POSITIVE),
         matched: matching != Matching::All,
-        tends_to: tends_to(used),
+        tends_to: tends_to(last.floor, &kept),
     })
 }
 
@@ -116,13 +121,16 @@ impl Matching {
         }
     }
 
-    fn is_fair(self, a: &Window, b: &Window) -> bool {
+    fn is_fair(self, a: &Window, b: &Window, width_ms: f64) -> bool {
         match self {
             Self::All => true,
-            Self::Work => b.load.unwrap_or(0.0) <= SAME_WORK * a.load.unwrap_or(0.0),
+            Self::Work => {
+                let (x, y) = (a.load.unwrap_or(0.0), b.load.unwrap_or(0.0));
+                (x - y).abs() <= SAME_WORK * x.max(y)
+            }
             Self::Hour => {
                 let days = ((b.at_ms - a.at_ms) / DAY_MS).round();
-                days >= 1.0 && (b.at_ms - a.at_ms - days * DAY_MS).abs() <= SAME_HOUR_MS
+                days >= 1.0 && (b.at_ms - a.at_ms - days * DAY_MS).abs() <= SAME_HOUR_MS.max(width_ms / 2.0)
             }
         }
     }
@@ -130,16 +138,21 @@ impl Matching {
 
 fn slopes(windows: &[Window], matching: &Matching) -> Vec<f64> {
     let mut slopes = Vec::with_capacity(windows.len() * windows.len() / 2);
+    let width_ms = (windows[windows.len() - 1].at_ms - windows[0].at_ms) / windows.len() as f64;
     for (i, a) in windows.iter().enumerate() {
-        for b in windows[i + 1..].iter().filter(|b| matching.is_fair(a, b)) {
+        for b in windows[i + 1..].iter().filter(|b| matching.is_fair(a, b, width_ms)) {
             slopes.push((b.floor - a.floor) / (b.at_ms - a.at_ms).max(1.0));
         }
     }
     slopes
 }
 
-fn residuals(windows: &[Window], slope: f64) -> Vec<f64> {
-    let rest: Vec<f64> = windows.iter().map(|w| w.floor - slope * w.at_ms).collect();
+fn residuals(windows: &[Window], level: &[f64], slope: f64) -> Vec<f64> {
+    let rest: Vec<f64> = windows
+        .iter()
+        .zip(level)
+        .map(|(w, level)| level - slope * w.at_ms)
+        .collect();
     let middle = median(&rest);
     rest.iter().map(|r| r - middle).collect()
 }
@@ -166,31 +179,16 @@ fn interval(sorted: &[f64], windows: usize, autocorrelation: f64) -> (f64, f64) 
     (at(middle - reach), at(middle + reach))
 }
 
-fn is_step(windows: &[Window], growth: f64) -> bool {
-    let step = windows.windows(2).map(|w| w[1].floor - w[0].floor).fold(0.0, f64::max);
-    step > STEP * growth
-}
-
 /// Where a growth that shrinks from third to third ends; `None` for one that does not shrink.
-fn tends_to(windows: &[Window]) -> Option<f64> {
-    let third = windows.len() / 3;
-    let slope_of = |part: &[Window]| {
-        let mut slopes = slopes(part, &Matching::All);
-        slopes.sort_by(f64::total_cmp);
-        slopes[slopes.len() / 2]
-    };
-    let (early, late) = (slope_of(&windows[..third]), slope_of(&windows[windows.len() - third..]));
-    if early <= 0.0 {
-        return None;
-    }
+fn tends_to(floor: f64, kept: &Kept) -> Option<f64> {
     // From the middle of the first third to that of the last are two steps.
-    let ratio = (late.max(0.0) / early).sqrt();
-    let last = windows[windows.len() - 1];
-    let lasts = last.at_ms - windows[windows.len() - third].at_ms;
-    (ratio < SLOWING).then(|| last.floor + late.max(0.0) * lasts * ratio / (1.0 - ratio))
+    let ratio = kept.steadiness.sqrt();
+    let thirds = 1.0 + ratio + ratio * ratio;
+    let last = kept.growth * ratio * ratio / thirds;
+    (kept.steadiness < SLOWING).then(|| floor + last * ratio / (1.0 - ratio))
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

@@ -75,6 +75,7 @@ impl Metrics {
             looks: 0,
             paged: None,
             silent: false,
+            digest: super::digest::Digest::default(),
         });
         if self.keys.len() <= key {
             self.keys.resize(key + 1, NONE);

@@ -227,6 +227,11 @@ impl Facet {
         nature == Nature::Traffic && self.measure == Measure::Rate && value >= 1.3 * expected
     }
 
+    /// Whether what was claimed goes on.
+    pub(super) fn stands(&self) -> bool {
+        self.odd > 0 || self.lasting > 0
+    }
+
     /// What was claimed is over: a relapse is told at once.
     pub(super) fn rearm(&mut self) {
         self.detector.rearm();

@@ -5,7 +5,7 @@ use super::facet::REMEMBERED;
 use super::group::Live;
 use super::judge;
 use super::nature::Nature;
-use super::{LOOK_MS, Metrics, say};
+use super::{LOOK_MS, Metrics, digest, say};
 use crate::detect::{Anomaly, AnomalyKind, Severity};
 
 /// Looks after which a silent series is dropped.
@@ -82,16 +82,18 @@ impl Metrics {
                     claimed.push((measure, claim));
                 }
             }
-            let group = &self.groups[at];
-            let service = &self.services[group.service as usize];
             if !self.family_speaks(at) {
-                let facets = claimed.iter().filter_map(|(measure, claim)| {
-                    let facet = group.facets.iter().find(|facet| facet.measure == *measure)?;
-                    Some(say::odd(service, now_ms, group, facet, claim))
-                });
-                found.extend(facets);
+                let digest = &mut self.services[self.groups[at].service as usize].digest;
+                let index = u32::try_from(at).expect("groups are counted by 32 bits");
+                for (measure, claim) in claimed {
+                    self.lost.claims += u64::from(!digest.wait(index, measure, claim));
+                }
             }
             self.outliers(at, now_ms, &mut found);
+        }
+        for service in &mut self.services {
+            let told = service.digest.look(&self.groups, look, &mut self.lost.passing);
+            found.extend(digest::anomaly(service, &self.groups, &told, now_ms));
         }
         found
     }

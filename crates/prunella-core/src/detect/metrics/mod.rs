@@ -9,18 +9,19 @@
 //!    instances and releases ([`group`]). Once a minute (a *look*) a group's rate, mean, percentile, share of failures or
 //!    level ([`facet`]) goes to a [`SeriesDetector`](super::series::SeriesDetector): spikes, shifts, drift, variance, flat
 //!    lines, seasons. A group that stops is missing data.
-//! 3. What detectors claim is odd. It becomes a page only where users are hurt or several metrics agree ([`judge`]):
-//!    the false-discovery rate over a service's metrics is held by e-BH there. Releases that emit at the same time are
-//!    compared side by side ([`super::side`]).
+//! 3. What detectors claim is odd, and told with what else is odd about the service ([`digest`]). It becomes a page only
+//!    where users are hurt or several metrics agree ([`judge`]): the false-discovery rate over a service's metrics is held
+//!    by e-BH there. Releases that emit at the same time are compared side by side ([`super::side`]).
 //!
 //! Everything has a share of the budget. What does not fit is counted: `series`, `crowded`, `metrics`, `histograms`,
-//! `services`, `claims`; what cannot be read, too: `no number`, `kind changed`.
+//! `services`, `claims`, `passing`; what cannot be read, too: `no number`, `kind changed`.
 //!
 //! *Source*: see the parts; the golden signals of Beyer et al., "Site Reliability Engineering", ch. 6, for what pages.
 
 mod admit;
 mod buckets;
 mod cells;
+mod digest;
 mod facet;
 mod group;
 mod judge;
@@ -64,6 +65,8 @@ struct Service {
     paged: Option<u32>,
     /// Whether its silence was told.
     silent: bool,
+    /// What is odd and not told yet.
+    digest: digest::Digest,
 }
 
 /// How often each limit was hit.
@@ -74,6 +77,7 @@ struct Lost {
     metrics: u64,
     services: u64,
     claims: u64,
+    passing: u64,
     no_number: u64,
     kind_changed: u64,
 }
@@ -274,6 +278,7 @@ impl Analyzer for Metrics {
             ("histograms", self.streams.refused),
             ("services", lost.services),
             ("claims", lost.claims),
+            ("passing", lost.passing),
             ("no number", lost.no_number),
             ("kind changed", lost.kind_changed),
         ]

@@ -93,23 +93,6 @@ pub(super) fn anomaly(service: &Service, at_ms: i64, kind: AnomalyKind, severity
     }
 }
 
-/// One facet's claim: odd, whatever its detector thinks of its own series.
-pub(super) fn odd(service: &Service, at_ms: i64, group: &Group, facet: &Facet, claim: &Claim) -> Anomaly {
-    let kind = if claim.alarm.change == Change::FlatLine {
-        AnomalyKind::Missing
-    } else {
-        AnomalyKind::Metric
-    };
-    Anomaly {
-        onset_ms: claim.alarm.onset_ms,
-        score: Score::Ratio {
-            value: claim.rarity / crate::detect::series::ALARM,
-        },
-        evidence: vec![sentence(group, facet, Some(claim))],
-        ..anomaly(service, at_ms, kind, Severity::Odd)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,12 @@
 //! is missing, null, empty, of each type and form ([`Trait`]), and how large its lists, texts and numbers are. An answer
 //! asks only the questions that it raises: the traits that are rare in the profile, and measures outside of its 2nd to
 //! 98th percentile. Each is a share, and shares are compared by e-processes ([`super::sequential`]): another release
-//! against the good one's past and present, over its whole run and over windows of eight seconds and of a minute; the good
-//! release against its own past, by windows. α is 0.01 for a release and route, divided by the number of questions that
-//! its profile can be asked, half for the whole run, a quarter for each length of windows, of which the j-th gets
-//! 1 / (j (j+1)). On routes with many resources an answer
-//! to one of the last eight does not count again: one odd resource is no odd release.
+//! against the good one's past and present, over its whole run and over windows of eight seconds and of a minute, with a
+//! tolerance that is as small as the baseline is long; the good release against its own past, by windows. α is 0.01 for a
+//! release and route: half of it is shared by the questions whether something is missing, null or empty, half by all
+//! others that its profile can be asked; of each share half is for the whole run, a quarter for each length of windows, of
+//! which the j-th gets 1 / (j (j+1)). On routes with many resources an answer to one of the last eight does not count
+//! again: one odd resource is no odd release.
 //!
 //! *Page or odd.* What takes something away from a client is page-worthy. What adds something (a new field, a longer
 //! list) is odd. Against its own past, where the data changes by itself, only changes of structure are page-worthy, and
@@ -31,6 +32,7 @@ use serde_json::Value;
 
 use self::profile::{Limit, Profile};
 pub use self::report::claim_of;
+use self::traits::half_octaves;
 pub use self::traits::{Trait, differences, shows};
 use super::sequential::{Counts, Margin};
 use super::stream::{Baseline, MIN_BASELINE, against};
@@ -56,6 +58,10 @@ const VERSUS: Margin = Margin {
     excess: 0.02,
     most: 0.2,
 };
+/// What is tolerated of a trait of which the baseline shows nothing: the bound that as many answers without one leave
+/// (rule of three), within these limits.
+const EXCESS: (f64, f64) = (0.005, 0.02);
+const RULE_OF_THREE: f64 = 3.0;
 const OWN: Margin = Margin {
     ratio: 2.0,
     excess: 0.1,
@@ -74,6 +80,8 @@ const MAX_TARGETS: usize = 32;
 /// A route with as many resources is one where each counts once in a while only.
 const MANY_TARGETS: usize = 12;
 const RECENT_TARGETS: usize = 8;
+/// How much of a body is looked at, bytes.
+const LOOKED_AT: u64 = 32 * 1024;
 /// Windows in a row that may deviate before they are the new normal.
 const MAX_DEVIANT: u32 = 5;
 
@@ -144,6 +152,34 @@ struct Claim {
     own: bool,
     /// For measures: what the baseline keeps within.
     usual: Option<String>,
+    /// What the measure is of.
+    of: Measured,
+}
+
+/// What a measure is of, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measured {
+    /// How many elements a list, or tags a page, has.
+    Elements,
+    /// A body of which only the beginning is looked at: its length is all that tells the rest.
+    LongBody,
+    /// Anything else.
+    Other,
+}
+
+impl Measured {
+    fn of(at: &str, past: &Profile, limit: Option<Limit>) -> Self {
+        if at == profile::BYTES {
+            let long = limit.is_some_and(|l| l.low >= half_octaves(LOOKED_AT) - 1);
+            return if long { Self::LongBody } else { Self::Other };
+        }
+        let lists = past.counts(at, Trait::List, None).share() > 0.5;
+        if lists || at.starts_with('<') {
+            Self::Elements
+        } else {
+            Self::Other
+        }
+    }
 }
 
 impl Window {
@@ -250,8 +286,8 @@ impl Known {
         let views = self
             .windows
             .iter()
-            .map(|w| (&w.profile, threshold(&self.past, w.share())));
-        question.ask(base, views, MIN_BAD.1, OWN)
+            .map(|w| (&w.profile, threshold(&self.past, what, w.share())));
+        question.ask(&self.past, base, views, MIN_BAD.1, OWN)
     }
 }
 
@@ -292,9 +328,10 @@ impl Tried {
         let windows = self
             .windows
             .iter()
-            .map(|w| (&w.profile, threshold(&known.past, w.share())));
-        let views = std::iter::once((&self.whole, threshold(&known.past, 0.5))).chain(windows);
-        question.ask(base, views, MIN_BAD.0, VERSUS)
+            .map(|w| (&w.profile, threshold(&known.past, what, w.share())));
+        let views = std::iter::once((&self.whole, threshold(&known.past, what, 0.5))).chain(windows);
+        let excess = (RULE_OF_THREE / base.past.n()).clamp(EXCESS.0, EXCESS.1);
+        question.ask(&known.past, base, views, MIN_BAD.0, Margin { excess, ..VERSUS })
     }
 }
 
@@ -314,6 +351,7 @@ impl Question {
     /// Asks each view with its threshold; the first yes is the answer.
     fn ask<'a>(
         self,
+        past: &Profile,
         base: Baseline,
         views: impl Iterator<Item = (&'a Profile, f64)>,
         min_bad: f64,
@@ -329,6 +367,7 @@ impl Question {
         };
         let (new, ln_e, ln_threshold) = views.into_iter().find_map(decided)?;
         Some(Claim {
+            of: Measured::of(&self.at, past, self.limit),
             usual: self.limit.map(|l| report::between(&self.at, self.what, l)),
             at: self.at,
             what: self.what,
@@ -342,8 +381,8 @@ impl Question {
 }
 
 /// ln of the e-value that decides a question about a route with this profile.
-fn threshold(past: &Profile, share: f64) -> f64 {
-    -(ALPHA * share / past.questions()).ln()
+fn threshold(past: &Profile, what: Trait, share: f64) -> f64 {
+    -(ALPHA * share * past.share_of(what)).ln()
 }
 
 /// The claims that were not made a short while ago, the clearest first.

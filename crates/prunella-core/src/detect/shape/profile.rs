@@ -291,9 +291,24 @@ impl Profile {
         found
     }
 
-    /// How many questions can be asked of this route: what the error probability is divided by.
-    pub(super) fn questions(&self) -> f64 {
-        (self.places.len() * (COUNTED + 4) + 8) as f64
+    /// The share of the error probability that a question has: what takes something away is asked first.
+    pub(super) fn share_of(&self, what: Trait) -> f64 {
+        const FIRST: usize = 3;
+        let places = self.places.len();
+        if matches!(
+            what,
+            Trait::Missing
+                | Trait::Null
+                | Trait::Empty
+                | Trait::Redirect
+                | Trait::NoBody
+                | Trait::Unsound
+                | Trait::Media
+        ) {
+            0.5 / (places * FIRST + 4) as f64
+        } else {
+            0.5 / (places * (COUNTED + 4 - FIRST) + 4) as f64
+        }
     }
 
     /// Adds what another profile has counted.

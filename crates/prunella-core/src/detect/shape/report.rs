@@ -1,7 +1,7 @@
 //! Claims as anomalies: sentences, and whether somebody must act.
 
 use super::profile::{BYTES, Limit};
-use super::{Claim, NAME, Trait};
+use super::{Claim, Measured, NAME, Trait};
 use crate::detect::text::{percent, quote};
 use crate::detect::{Anomaly, AnomalyKind, Score, Severity};
 use crate::signal::ResponseShape;
@@ -10,15 +10,24 @@ use crate::signal::ResponseShape;
 fn severity(claim: &Claim) -> (Severity, &'static str) {
     use Trait as T;
     let never_to_nearly_always = claim.base.share() <= 0.02 && claim.new.share() >= 0.5;
+    let mostly_the_other = claim.base.share() <= 0.1 && claim.new.share() >= 0.5;
     match (claim.what, claim.own) {
         (T::Missing | T::Null | T::Redirect | T::NoBody | T::Unsound | T::Media, _) => {
             (Severity::Page, "clients no longer get what they got")
         }
         (T::Bool | T::Number | T::Text | T::List | T::Object, _) => (Severity::Page, "the type is another one"),
         (T::Empty | T::Zero, true) if never_to_nearly_always => (Severity::Page, "it was hardly ever empty before"),
+        (T::Larger, false) if never_to_nearly_always && claim.of == Measured::Elements => {
+            (Severity::Page, "most answers hold more than nearly all did before")
+        }
         (T::Larger | T::Added, _) => (Severity::Odd, "more than before harms nobody by itself"),
+        (T::Smaller, false) if never_to_nearly_always && claim.of == Measured::LongBody => (
+            Severity::Page,
+            "most bodies are shorter, and only their beginning can be compared otherwise",
+        ),
         (T::Smaller, false) if claim.at == BYTES => (Severity::Odd, "a smaller body alone says little"),
         (T::Unchanged, false) if never_to_nearly_always => (Severity::Page, "the answers no longer follow the data"),
+        (T::True | T::False, false) if mostly_the_other => (Severity::Page, "it was mostly the other way round"),
         (T::Unchanged | T::True | T::False, _) => (Severity::Odd, "the data may be so"),
         (_, true) => (Severity::Odd, "the data may have changed by itself"),
         (_, false) => (Severity::Page, "another release answers otherwise"),

@@ -143,6 +143,9 @@ fn a_new_release_that_answers_otherwise() {
         40,
     );
     check(&["{a:n.2,b:null,c:l4}", "{a:n.2,b:s5,c:l4}"], "`b` is null", 130);
+    let whole = "{a:n.2,b:s5,c:l4}";
+    check(&[whole, whole, whole, "{a:n.2,b:s5}"], "`c` is missing", 48);
+    check(&["{a:n.2,b:s5,c:l12}"], "`c` is larger", 16);
 }
 
 #[test]

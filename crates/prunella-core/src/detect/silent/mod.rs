@@ -14,11 +14,13 @@ mod ratio;
 mod report;
 mod service;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use self::service::{LINE, SERVICE_BYTES, Service};
+use super::key::{mix, of_bytes};
 use super::{Analyzer, Anomaly, Overflow, SnapshotError, load, save};
 use crate::id::ReleaseId;
 use crate::signal::Signal;
@@ -29,6 +31,9 @@ use crate::signal::telemetry::{
 const NAME: &str = "silent";
 /// The lengths of the windows in which counters are compared, ms.
 const WINDOWS_MS: [i64; 2] = [10_000, 180_000];
+/// Services that are saved, and pairs of counters of all of them together: about 200 bytes each.
+const MAX_SAVED: usize = 1_000;
+const MAX_SAVED_PAIRS: usize = 40_000;
 /// The longest name of a series that is kept.
 const MAX_NAME: usize = 240;
 
@@ -145,14 +150,27 @@ impl Analyzer for Silent {
     }
 
     fn point(&mut self, origin: &Origin, point: &PointView<'_>, _: &mut Vec<Anomaly>) {
+        if is_of_failures(point) {
+            return;
+        }
         let Some(name) = self.series(point) else { return };
         let Some(service) = self.service(origin) else { return };
+        let process = |temporality| {
+            let hash = || {
+                mix(
+                    of_bytes(origin.instance.as_bytes()),
+                    of_bytes(origin.release.as_str().as_bytes()),
+                )
+            };
+            (temporality == Temporality::Cumulative).then(hash)
+        };
+        let is_time = matches!(point.unit, "s" | "ms" | "us" | "ns");
         match point.value {
             PointValue::Sum {
                 value,
                 monotonic: true,
                 temporality,
-            } => service.counter(&name, value, temporality == Temporality::Cumulative),
+            } => service.counter(&name, value, process(temporality)),
             PointValue::Gauge(value) | PointValue::Sum { value, .. } => service.level(&name, value),
             PointValue::Histogram {
                 temporality,
@@ -166,15 +184,19 @@ impl Analyzer for Silent {
                 sum,
                 ..
             } => {
-                let cumulative = temporality == Temporality::Cumulative;
-                service.counter(&format!("{name} (count)"), count as f64, cumulative);
-                if let Some(sum) = sum {
-                    service.counter(&format!("{name} (sum)"), sum, cumulative);
+                let process = process(temporality);
+                service.counter(&format!("{name} (count)"), count as f64, process);
+                // How long something took is no count of anything.
+                if let Some(sum) = sum.filter(|_| !is_time) {
+                    service.counter(&format!("{name} (sum)"), sum, process);
                 }
             }
             PointValue::Summary { count, sum, .. } => {
-                service.counter(&format!("{name} (count)"), count as f64, true);
-                service.counter(&format!("{name} (sum)"), sum, true);
+                let process = process(Temporality::Cumulative);
+                service.counter(&format!("{name} (count)"), count as f64, process);
+                if !is_time {
+                    service.counter(&format!("{name} (sum)"), sum, process);
+                }
             }
             PointValue::Absent => {}
         }
@@ -219,7 +241,21 @@ impl Analyzer for Silent {
     }
 
     fn snapshot(&self) -> Result<Value, SnapshotError> {
-        save(NAME, &self.services)
+        // The services heard last come first; for the rest only what is small is saved.
+        let mut lately: Vec<(&String, &Service)> = self.services.iter().collect();
+        lately.sort_by_key(|(name, service)| (std::cmp::Reverse(service.heard_ms), *name));
+        let mut room = MAX_SAVED_PAIRS;
+        let saved = lately.into_iter().take(MAX_SAVED).map(|(name, service)| {
+            let fits = service.pairs() <= room;
+            room -= if fits { service.pairs() } else { 0 };
+            let service = if fits {
+                Cow::Borrowed(service)
+            } else {
+                Cow::Owned(service.without_pairs())
+            };
+            (name, service)
+        });
+        save(NAME, &saved.collect::<BTreeMap<&String, Cow<'_, Service>>>())
     }
 
     fn restore(&mut self, saved: &Value) -> Result<(), SnapshotError> {
@@ -238,6 +274,22 @@ impl Analyzer for Silent {
             limit("names", self.names_left_out),
         ]
     }
+}
+
+/// Whether a point counts failures: fewer of them harm nobody, and more are no silent failure.
+fn is_of_failures(point: &PointView<'_>) -> bool {
+    const WORDS: [&str; 7] = ["error", "fail", "exception", "reject", "timeout", "retries", "dropped"];
+    let by_name = WORDS.iter().any(|word| point.metric.contains(word));
+    let by_status = point.attributes.iter().any(|(key, value)| match value {
+        _ if *key == "error.type" => true,
+        Attribute::Int(code) => key.ends_with("status_code") && *code >= 400,
+        Attribute::Str(code) => {
+            let code = code.as_bytes();
+            key.contains("status") && code.len() == 3 && matches!(code[0], b'4' | b'5')
+        }
+        _ => false,
+    });
+    by_name || by_status
 }
 
 /// A number that may say how much was done; negative ones do not.

@@ -41,7 +41,8 @@ pub(super) struct Stuck {
 impl Level {
     pub(super) fn set(&mut self, value: f64) {
         if value.is_finite() {
-            self.value = Some(value);
+            // Of several instances the one that holds most.
+            self.value = Some(self.value.map_or(value, |most| most.max(value)));
         }
     }
 

@@ -41,6 +41,11 @@ const MIN_CHANGE: f64 = 0.15;
 /// The same for a pair that was exact.
 const MIN_CHANGE_EXACT: f64 = 0.04;
 
+/// Weight of a window beside the next; a ratio is on its way back if its latest windows are off by this share at most of
+/// what all were off.
+const FADE: f64 = 0.8;
+const RETURNING: f64 = 0.8;
+
 /// What a pair's windows were like: weighted sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
@@ -95,6 +100,9 @@ pub(super) struct Pair {
     down: f64,
     /// Since the CUSUM that is higher left zero.
     run: (f64, f64, u32),
+    /// The same, with the latest windows weighing most.
+    #[serde(default)]
+    late: (f64, f64),
     /// Windows in alarm.
     alarmed: u32,
     /// The present block of windows, and the ratios that blocks have had, over everything that was ever learned.
@@ -152,8 +160,9 @@ impl Pair {
         self.down = (self.down - z - ALLOWANCE).max(0.0);
         let high = self.up.max(self.down);
         if high == 0.0 {
-            self.run = (0.0, 0.0, 0);
+            (self.run, self.late) = ((0.0, 0.0, 0), (0.0, 0.0));
         } else {
+            self.late = (FADE * self.late.0 + a, FADE * self.late.1 + b);
             self.run = (self.run.0 + a, self.run.1 + b, self.run.2.saturating_add(1));
         }
         if high < CALM {
@@ -161,6 +170,9 @@ impl Pair {
             self.alarmed = 0;
         }
         let now = self.run.1 / self.run.0.max(1e-9);
+        let late = self.late.1 / self.late.0.max(1e-9);
+        // Caches that fill and pools that grow come back by themselves.
+        let returns = (late - r).abs() < RETURNING * (now - r).abs() || (late - r) * (now - r) < 0.0;
         let windows = f64::from(self.run.2.max(1));
         let moved = |run: f64, base_sum: f64| ((run / windows + 0.1) / (base_sum / base.n + 0.1)).ln();
         let moved = (moved(self.run.0, base.a), moved(self.run.1, base.b));
@@ -178,7 +190,7 @@ impl Pair {
                 ..Self::default()
             };
         }
-        if !claim {
+        if !claim || returns {
             return None;
         }
         let exact = link == Link::Exact;

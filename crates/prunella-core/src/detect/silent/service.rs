@@ -9,6 +9,7 @@ use super::queue::Level;
 use super::ratio::{Broken, Pair};
 use super::report;
 use crate::detect::Anomaly;
+use crate::detect::key::mix;
 use crate::id::{ReleaseId, ServiceName};
 use crate::signal::telemetry::{Origin, SpanKind};
 
@@ -20,15 +21,19 @@ const MAX_EVENTS: usize = 128;
 /// Log lines that are looked at in a tick of a second; a job does not log more.
 const MAX_LINES: u32 = 200;
 /// What a service may take, about: its pairs, mostly.
-pub(super) const SERVICE_BYTES: usize = 2 * MAX_COUNTERS * MAX_COUNTERS / 2 * 120 + MAX_EVENTS * 400 + MAX_LEVELS * 200;
+pub(super) const SERVICE_BYTES: usize =
+    2 * MAX_COUNTERS * MAX_COUNTERS / 2 * 120 + MAX_EVENTS * 400 + MAX_LEVELS * 200 + MAX_STREAMS * 24;
 const REPEAT_MS: i64 = 600_000;
+/// Cumulative streams of a service: its counters in thirty-two processes.
+const MAX_STREAMS: usize = 32 * MAX_COUNTERS;
+/// How long after a process began a ratio must have been broken for longer, and for how long.
+const COLD_MS: i64 = 900_000;
+const LASTING_MS: i64 = 240_000;
 /// How the key of an event begins that is known by a log line.
 pub(super) const LINE: &str = "log line ";
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counter {
-    /// The last value of a counter that goes on.
-    last: Option<f64>,
     /// In the present window of each length.
     now: [f64; 2],
     claimed_ms: Option<i64>,
@@ -43,6 +48,12 @@ pub(super) struct Service {
     /// By name; a counter's place in the order of coming is its number.
     numbers: BTreeMap<String, usize>,
     counters: Vec<Counter>,
+    /// The last value of each counter that goes on, by counter and process.
+    #[serde(default)]
+    streams: BTreeMap<u64, f64>,
+    /// When a process last began: for a while its caches are cold.
+    #[serde(default)]
+    began_ms: i64,
     /// Pairs by the numbers of both, the smaller first, for each length of window.
     pairs: [BTreeMap<u32, Pair>; 2],
     levels: BTreeMap<String, Level>,
@@ -60,6 +71,8 @@ impl Service {
             heard_ms: 0,
             numbers: BTreeMap::new(),
             counters: Vec::new(),
+            streams: BTreeMap::new(),
+            began_ms: i64::MIN,
             pairs: Default::default(),
             levels: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -81,25 +94,39 @@ impl Service {
         Some(self.counters.len() - 1)
     }
 
-    /// A counter's value, or what was added since the last.
-    pub(super) fn counter(&mut self, name: &str, value: f64, cumulative: bool) {
+    /// A counter's value, or what was added since the last. A cumulative one is told by a `process`.
+    pub(super) fn counter(&mut self, name: &str, value: f64, process: Option<u64>) {
         if !value.is_finite() || value < 0.0 {
             return;
         }
         let Some(number) = self.number(name) else { return };
-        let counter = &mut self.counters[number];
-        let added = if cumulative {
-            let before = counter.last.replace(value);
-            // After a restart it begins at zero.
-            before.map_or(0.0, |before| if value < before { value } else { value - before })
-        } else {
-            value
+        let added = match process {
+            Some(process) => self.added(mix(process, number as u64), value),
+            None => value,
         };
+        let counter = &mut self.counters[number];
         counter.now.iter_mut().for_each(|now| *now += added);
     }
 
+    /// What a cumulative stream grew by since its last value.
+    fn added(&mut self, stream: u64, value: f64) -> f64 {
+        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&stream) {
+            // Full of processes that may be gone: the others tell again with their next values.
+            self.streams.clear();
+        }
+        match self.streams.insert(stream, value) {
+            // After a restart it begins at zero.
+            Some(before) if value < before => {
+                self.began_ms = self.heard_ms;
+                value
+            }
+            Some(before) => value - before,
+            None => 0.0,
+        }
+    }
+
     pub(super) fn add(&mut self, name: &str, added: f64) {
-        self.counter(name, added, false);
+        self.counter(name, added, None);
     }
 
     pub(super) fn count_span(&mut self, kind: SpanKind, name: &str) {
@@ -171,6 +198,7 @@ impl Service {
     /// Another release emits from now on.
     pub(super) fn deployed(&mut self, release: ReleaseId, now_ms: i64) {
         self.release = release;
+        self.began_ms = now_ms;
         self.events.values_mut().for_each(|job| job.restart(now_ms));
     }
 
@@ -200,6 +228,10 @@ impl Service {
                     broken.push((a, b, found));
                 }
             }
+        }
+        if now_ms.saturating_sub(self.began_ms) < COLD_MS {
+            let lasts = |found: &Broken| i64::from(found.windows) * super::WINDOWS_MS[length] >= LASTING_MS;
+            broken.retain(|(_, _, found)| lasts(found));
         }
         self.blame(&broken, now_ms, out);
     }
@@ -246,8 +278,34 @@ impl Service {
         out.push(report::ratio(&self.name, &self.release, name(culprit), &pairs, now_ms));
     }
 
+    /// How many pairs of counters it compares.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs.iter().map(BTreeMap::len).sum()
+    }
+
+    /// The same service, to which no counters have been compared.
+    pub(super) fn without_pairs(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            release: self.release.clone(),
+            heard_ms: self.heard_ms,
+            numbers: self.numbers.clone(),
+            counters: self.counters.clone(),
+            streams: BTreeMap::new(),
+            began_ms: self.began_ms,
+            pairs: Default::default(),
+            levels: self.levels.clone(),
+            events: self.events.clone(),
+            lines: 0,
+            left_out: self.left_out,
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        let pairs: usize = self.pairs.iter().map(BTreeMap::len).sum();
-        pairs * 140 + self.counters.len() * 200 + self.events.len() * 500 + self.levels.len() * 200
+        self.pairs() * 140
+            + self.counters.len() * 200
+            + self.events.len() * 500
+            + self.levels.len() * 200
+            + self.streams.len() * 24
     }
 }

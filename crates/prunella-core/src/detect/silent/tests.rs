@@ -185,3 +185,64 @@ fn state_survives_a_restart_and_is_bounded() {
     assert!(case.silent.bytes() < SERVICE_BYTES);
     assert!(case.silent.overflows()[1].count > 4_000);
 }
+
+#[test]
+fn counters_of_several_processes_are_not_one() {
+    let mut rng = Prng::new(4);
+    let mut silent = Silent::new(8 << 20);
+    let mut totals = [[1_000.0, 200.0], [50_000.0, 9_000.0], [7.0, 1.0]];
+    let mut out = Vec::new();
+    for minute in 0..600_i64 {
+        for (instance, totals) in totals.iter_mut().enumerate() {
+            let requests = rng.binomial(2_000, 0.5);
+            totals[0] += requests as f64;
+            totals[1] += rng.binomial(requests, 0.2) as f64;
+            let origin = Origin {
+                instance: format!("pod-{instance}"),
+                ..origin()
+            };
+            for (metric, value) in ["requests", "orders"].into_iter().zip(*totals) {
+                let point = PointView {
+                    metric,
+                    unit: "",
+                    scope: "",
+                    time_ns: 0,
+                    start_ns: 0,
+                    value: PointValue::Sum {
+                        value,
+                        monotonic: true,
+                        temporality: Temporality::Cumulative,
+                    },
+                    attributes: &[],
+                };
+                silent.point(&origin, &point, &mut out);
+            }
+        }
+        for part in 1..=4 {
+            silent.tick(1_700_000_000_000 + minute * 60_000 + part * 15_000, &mut out);
+        }
+        assert!(out.is_empty(), "minute {minute}: {out:#?}");
+    }
+}
+
+#[test]
+fn fewer_failures_are_no_failure() {
+    let check = |metric: &str, attributes: &[(&str, Attribute<'_>)], expected: bool| {
+        let point = PointView {
+            metric,
+            unit: "",
+            scope: "",
+            time_ns: 0,
+            start_ns: 0,
+            value: PointValue::Gauge(1.0),
+            attributes,
+        };
+        assert_eq!(is_of_failures(&point), expected, "{metric} {attributes:?}");
+    };
+    check("http.server.request.duration", &[], false);
+    check("app.errors", &[], true);
+    check("requests", &[("http.response.status_code", Attribute::Int(503))], true);
+    check("requests", &[("http.response.status_code", Attribute::Int(200))], false);
+    check("http_requests_total", &[("status", Attribute::Str("404"))], true);
+    check("http_requests_total", &[("status", Attribute::Str("ok"))], false);
+}
