@@ -115,6 +115,7 @@ impl Case {
             },
             budget: BUDGET,
             cores: 1,
+            core_budget: BUDGET,
             model: None,
             beside: None,
         };
