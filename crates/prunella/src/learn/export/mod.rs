@@ -3,12 +3,11 @@
 //! *Method*: each small fix of one source file is a pair. The question is the commit's message and the lines around what
 //! changed; the answer is the change as search/replace blocks, the form in which answers of models are applied here. The
 //! newest fixes are for testing, all older ones for training, so that nothing of the future is learnt. Whatever looks like
-//! a secret or an address of a person is replaced before anything is written.
+//! a secret or structured personal data ([`prunella_core::privacy`]) is replaced before anything is written.
 //! *Source*: splits by time: Raychev et al. and later work on leaks between random splits; the formats are those of the
 //! common fine-tuning tools (`messages` and `prompt`/`completion` as JSON lines).
 
 mod pair;
-mod redact;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,13 +15,13 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use prunella_core::id::CommitId;
+use prunella_core::privacy::Vault;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::history::{Fix, fixes};
 use crate::git::{GitError, Repo};
 use pair::{Pair, pair};
-use redact::Redactor;
 
 /// The share of the newest pairs that is kept for testing, in percent.
 const TESTED: usize = 15;
@@ -73,7 +72,7 @@ pub fn export(repo: &Repo, head: &CommitId, dir: &Path) -> Result<Exported, NotE
     if fs::read_dir(dir).map_err(failed)?.next().is_some() {
         return Err(NotExported::NotEmpty(dir.to_owned()));
     }
-    let (mut pairs, mut bytes, mut redactor) = (Vec::new(), 0, Redactor::default());
+    let (mut pairs, mut bytes, mut vault) = (Vec::new(), 0, Vault::new());
     let mut exported = Exported {
         dir: dir.to_owned(),
         ..Exported::default()
@@ -88,7 +87,7 @@ pub fn export(repo: &Repo, head: &CommitId, dir: &Path) -> Result<Exported, NotE
         });
         match made {
             Ok(pair) => {
-                let pair = pair.redacted(&mut redactor);
+                let pair = pair.redacted(&mut vault);
                 bytes += pair.size();
                 pairs.push(pair);
             }
@@ -109,7 +108,10 @@ pub fn export(repo: &Repo, head: &CommitId, dir: &Path) -> Result<Exported, NotE
             exported.files.push(name);
         }
     }
-    exported.redacted = redactor.counts().clone();
+    let counts = vault.counts().iter();
+    exported.redacted = counts
+        .map(|(kind, count)| (kind.word().to_lowercase(), *count))
+        .collect();
     fs::write(dir.join("README.md"), readme(&exported)).map_err(failed)?;
     exported.files.push("README.md".to_owned());
     Ok(exported)

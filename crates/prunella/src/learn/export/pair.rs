@@ -1,8 +1,8 @@
 //! One fix as a question and an answer.
 
+use prunella_core::privacy::Vault;
 use serde::Serialize;
 
-use super::redact::Redactor;
 use crate::learn::history::Fix;
 
 /// Lines around what changed that are shown.
@@ -99,13 +99,13 @@ impl Pair {
                 .sum::<usize>()
     }
 
-    pub(super) fn redacted(mut self, redactor: &mut Redactor) -> Self {
+    pub(super) fn redacted(mut self, vault: &mut Vault) -> Self {
         // The context holds what the blocks hold: the same value has the same placeholder.
-        self.diagnosis = redactor.redact(&self.diagnosis);
-        self.context = redactor.redact(&self.context);
+        self.diagnosis = vault.redact(&self.diagnosis).as_str().to_owned();
+        self.context = vault.redact(&self.context).as_str().to_owned();
         for (old, new) in &mut self.blocks {
-            *old = redactor.redact(old);
-            *new = redactor.redact(new);
+            *old = vault.redact(old).as_str().to_owned();
+            *new = vault.redact(new).as_str().to_owned();
         }
         self
     }
