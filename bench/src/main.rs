@@ -16,6 +16,7 @@ mod model;
 mod nab;
 mod petshop;
 mod random;
+mod ranking_scale;
 mod regressions;
 mod repair;
 mod report;
@@ -48,6 +49,7 @@ static SUITES: &[Suite] = &[
     model::SUITE,
     nab::SUITE,
     petshop::SUITE,
+    ranking_scale::SUITE,
     regressions::SUITE,
     repair::SUITE,
     root_cause_bench::SUITE,

@@ -6,9 +6,11 @@
 //! the alert, and the newest commit.
 
 mod calibration;
+mod learn;
 #[path = "../../crates/prunella-core/src/diagnose/bundle/tests/notation.rs"]
 #[allow(dead_code, reason = "the tests of the ranking use all of it")]
 mod notation;
+mod platt;
 mod variations;
 
 use std::collections::BTreeMap;
@@ -77,6 +79,14 @@ fn run(options: &Options) -> Result<Report, BenchError> {
     variations::each(&cases, |name, found| calibration.add(found, is_right(name, found)));
     calibration.incidents();
     report.figures.extend(calibration.figures());
+    report
+        .figures
+        .extend(learn::cross_validated(&calibration::incidents(), calibration::is_right));
+    let (slope, shift) = platt::constants()?;
+    report.figures.extend([
+        ("calibration_slope".to_owned(), slope),
+        ("calibration_shift".to_owned(), shift),
+    ]);
     say(
         "published: “blame the last deploy” is right in 1 of 24 and falls for the decoy in 22; best without an LLM 7 of 24; frontier LLMs 24 of 24",
     );

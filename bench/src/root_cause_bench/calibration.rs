@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use prunella_core::diagnose::bundle::{Answer, Bundle, BundleDiagnosis, Documents, diagnose};
 
-use super::notation::{Incident, read};
+use super::learn::Example;
+use super::notation::{GUILTY, Incident, read};
 use crate::report::say;
 
 /// Lower ends of the bins.
@@ -25,17 +26,9 @@ impl Calibration {
 
     /// Adds the incidents of the tests.
     pub(super) fn incidents(&mut self) {
-        let texts = [
-            include_str!("../../../crates/prunella-core/src/diagnose/bundle/tests/incidents.txt"),
-            include_str!("../../../crates/prunella-core/src/diagnose/bundle/tests/unseen.txt"),
-        ];
-        for incident in texts.into_iter().flat_map(read) {
-            let found = diagnose(&bundle(&incident));
-            let right = match &found.answer {
-                Answer::Commit(sha) => incident.guilty && sha.starts_with("c0ffee"),
-                Answer::NoCodeCause(_) => !incident.guilty,
-            };
-            self.add(&found, right);
+        for example in incidents() {
+            let found = diagnose(&example.bundle);
+            self.add(&found, is_right(&example, &found));
         }
     }
 
@@ -68,6 +61,28 @@ impl Calibration {
             ("calibration_brier".to_owned(), brier),
             ("calibration_answers".to_owned(), self.0.len() as f64),
         ])
+    }
+}
+
+/// The small incidents that the tests of the ranking hold.
+pub(super) fn incidents() -> Vec<Example> {
+    let texts = [
+        include_str!("../../../crates/prunella-core/src/diagnose/bundle/tests/incidents.txt"),
+        include_str!("../../../crates/prunella-core/src/diagnose/bundle/tests/unseen.txt"),
+        include_str!("../../../crates/prunella-core/src/diagnose/bundle/tests/unseen_more.txt"),
+    ];
+    let example = |incident: Incident| Example {
+        bundle: bundle(&incident),
+        truth: incident.guilty.then(|| GUILTY.to_owned()),
+    };
+    texts.into_iter().flat_map(read).map(example).collect()
+}
+
+/// Whether an answer is the truth of an example.
+pub(super) fn is_right(example: &Example, found: &BundleDiagnosis) -> bool {
+    match &found.answer {
+        Answer::Commit(sha) => example.truth.as_ref() == Some(sha),
+        Answer::NoCodeCause(_) => example.truth.is_none(),
     }
 }
 

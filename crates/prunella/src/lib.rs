@@ -32,5 +32,6 @@ pub mod statements;
 pub mod steps;
 pub mod store;
 pub mod supervise;
+pub mod suspects;
 pub mod ui;
 pub mod wake;

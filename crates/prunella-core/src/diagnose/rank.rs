@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::bundle::{Doing, Said};
 use super::couple::{Coupling, GroupId};
-use super::engines::{ENGINES, no_code};
+use super::engines::{ENGINES, no_code, test_names};
 use super::failure::{FailureIdentity, repository_path};
 use super::hunks::{CommitDiff, FileChange, Hunk, HunkId};
 use super::paths::{PathKind, path_kind};
@@ -24,6 +25,8 @@ use crate::signal::Exception;
 pub const MAX_TEXT: usize = 64 * 1024;
 const MAX_PLACES: usize = 32;
 const MAX_SYMPTOM_WORDS: usize = 64;
+const MAX_TEST_WORDS: usize = 200;
+const MAX_IGNORED: usize = 10_000;
 
 /// One file of a commit's change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +216,16 @@ pub struct Context {
     pub suspects: usize,
     /// For each suspect, how many are newer.
     pub newer: BTreeMap<CommitId, usize>,
+    /// What each suspect does; merges, which bring what others did, are not read.
+    pub(super) doings: BTreeMap<CommitId, Doing>,
+    /// What the failure says.
+    pub(super) said: Said,
+    /// What the failing tests are named after.
+    pub(super) tested: BTreeSet<String>,
+    /// Which names of the failing test's source each suspect's changed code has.
+    pub(super) in_test: BTreeMap<CommitId, BTreeSet<String>>,
+    /// Commits that are not worth blaming.
+    pub(super) ignored: BTreeSet<CommitId>,
 }
 
 /// An engine: one kind of link between a commit and a symptom.
@@ -223,10 +236,35 @@ pub trait Engine: Sync {
     fn weigh(&self, suspect: &SuspectInput, symptom: &Symptom, context: &Context) -> Vec<(f64, String)>;
 }
 
+/// What a caller may know besides. Everything may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Commits that `.git-blame-ignore-revs` lists; see [`ignored_revisions`].
+    pub ignored: BTreeSet<CommitId>,
+    /// The source of the failing test. Hostile input.
+    pub test_source: String,
+}
+
+/// Reads a `.git-blame-ignore-revs`: a commit a line, `#` before what is told to people. What is no commit is left out.
+#[must_use]
+pub fn ignored_revisions(text: &str) -> BTreeSet<CommitId> {
+    let lines = text
+        .lines()
+        .take(MAX_IGNORED)
+        .map(|line| line.split('#').next().unwrap_or("").trim());
+    lines.filter_map(|line| CommitId::parse(line).ok()).collect()
+}
+
 /// Ranks the suspects. Deterministic: equal scores keep the order of the input.
 #[must_use]
 pub fn rank(suspects: &[SuspectInput], symptom: &Symptom) -> Ranking {
-    let context = Context::new(suspects, symptom);
+    rank_with(suspects, symptom, &Hints::default())
+}
+
+/// As [`rank`], with what else is known.
+#[must_use]
+pub fn rank_with(suspects: &[SuspectInput], symptom: &Symptom, hints: &Hints) -> Ranking {
+    let context = Context::new(suspects, symptom, hints);
     let mut scored: Vec<Suspect> = suspects
         .iter()
         .map(|suspect| score(suspect, symptom, &context))
@@ -304,14 +342,21 @@ fn score(suspect: &SuspectInput, symptom: &Symptom, context: &Context) -> Suspec
 }
 
 impl Context {
-    fn new(suspects: &[SuspectInput], symptom: &Symptom) -> Self {
+    fn new(suspects: &[SuspectInput], symptom: &Symptom, hints: &Hints) -> Self {
         let wanted = symptom_words(symptom);
         let mut counts: BTreeMap<String, usize> = wanted.iter().map(|word| (word.clone(), 0)).collect();
         let mut shared = BTreeMap::new();
+        let used: BTreeSet<String> = words(&hints.test_source).into_iter().take(MAX_TEST_WORDS).collect();
+        let mut in_test = BTreeMap::new();
         for suspect in suspects {
             let files = suspect.files.iter().filter(|file| !file.is_generated && !file.is_test);
             let texts = files.flat_map(|file| [&file.added_text, &file.removed_text]);
-            let own: BTreeSet<String> = texts.flat_map(|text| words_among(text, &wanted)).collect();
+            let texts: Vec<&String> = texts.collect();
+            if !used.is_empty() {
+                let own = texts.iter().flat_map(|text| words_among(text, &used)).collect();
+                in_test.insert(suspect.commit.clone(), own);
+            }
+            let own: BTreeSet<String> = texts.iter().flat_map(|text| words_among(text, &wanted)).collect();
             own.iter()
                 .for_each(|word| *counts.entry(word.clone()).or_default() += 1);
             shared.insert(suspect.commit.clone(), own);
@@ -323,7 +368,18 @@ impl Context {
             .enumerate()
             .map(|(newer, suspect)| (suspect.commit.clone(), newer))
             .collect();
+        let read = suspects
+            .iter()
+            .filter(|suspect| suspect.parents.len() < 2 && !suspect.files.is_empty());
+        let doings = read
+            .map(|suspect| (suspect.commit.clone(), Doing::of(&suspect.files)))
+            .collect();
         Self {
+            doings,
+            tested: test_names::tested(symptom),
+            in_test,
+            ignored: hints.ignored.clone(),
+            said: Said::of(said(symptom)),
             places: places(symptom),
             words: counts,
             shared,
@@ -331,6 +387,18 @@ impl Context {
             newer,
         }
     }
+}
+
+/// All that the failure says: classes and messages, with those of causes.
+fn said(symptom: &Symptom) -> Vec<&str> {
+    let mut texts = vec![symptom.identity.class.as_str(), symptom.identity.message.as_str()];
+    let mut open: Vec<&Exception> = symptom.exceptions.iter().collect();
+    while let Some(exception) = open.pop() {
+        texts.extend([exception.class.as_str(), exception.message.as_str()]);
+        open.extend(&exception.causes);
+    }
+    texts.truncate(MAX_PLACES);
+    texts
 }
 
 fn symptom_words(symptom: &Symptom) -> BTreeSet<String> {

@@ -270,3 +270,52 @@ fn changed_files_are_read_from_diffs() {
     );
     assert!(file.is_test);
 }
+
+#[test]
+fn what_a_change_does_counts_and_what_it_only_says_does_not() {
+    let changed = |old: &str, new: &str| ChangedFile::from_change(&change("lib/a.py", old, new), false);
+    let suspects = [
+        suspect(2, vec![changed("if n < 0:\n    return 0\ntake(n)\n", "take(n)\n")]),
+        suspect(3, vec![changed("x = 1  # one\n", "x = 1  # the first\n")]),
+        suspect(4, vec![changed("x = load( a )\n", "x = load(a)\n")]),
+    ];
+    let ranking = check(&suspects, &symptom("list index out of range", vec![]), 2);
+    assert!(weight(&ranking, 2, "what-it-does") > 1.0, "{ranking:#?}");
+    assert!(weight(&ranking, 3, "what-it-does") < -1.0, "{ranking:#?}");
+    assert!(weight(&ranking, 4, "what-it-does") < -1.0, "{ranking:#?}");
+}
+
+#[test]
+fn the_test_names_the_file_and_what_it_uses() {
+    let symptom = symptom("3 != 4", vec![frame("tests/test_cart.py", 5, "test_sum")]);
+    let suspects = [
+        suspect(2, vec![file("shop/cart.py", 70..71, "x = 1\n")]),
+        suspect(3, vec![file("shop/mail.py", 1..2, "def running_total(items):\n")]),
+        suspect(4, vec![file("shop/text.py", 1..2, "y = 1\n")]),
+    ];
+    let ranking = check(&suspects, &symptom, 2);
+    assert!(weight(&ranking, 2, "test-names") > 1.0);
+    let hints = Hints {
+        test_source: "def test_sum():\n    assert running_total([1, 2]) == 3\n".into(),
+        ..Hints::default()
+    };
+    let ranking = rank_with(&suspects, &symptom, &hints);
+    assert!(weight(&ranking, 3, "test-names") > 0.9, "{ranking:#?}");
+    assert!(weight(&ranking, 4, "test-names").abs() < 1e-9);
+}
+
+#[test]
+fn listed_commits_are_demoted() {
+    let suspects = [
+        suspect(3, vec![file("shop/cart.py", 12..13, "x\n")]),
+        suspect(2, vec![file("shop/cart.py", 14..15, "x\n")]),
+    ];
+    let ignored = ignored_revisions(&format!("# reformat\n{}\nnot a commit\n", commit(3)));
+    assert_eq!(ignored.len(), 1);
+    let hints = Hints {
+        ignored,
+        ..Hints::default()
+    };
+    assert_eq!(rank(&suspects, &crash()).suspects[0].commit, commit(3));
+    assert_eq!(rank_with(&suspects, &crash(), &hints).suspects[0].commit, commit(2));
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use prunella_core::diagnose::bisect::{self, Bisection, Node, Step as Search};
 use prunella_core::diagnose::hunks::CommitDiff;
-use prunella_core::diagnose::rank::{ChangedFile, Ranking, Suspect, SuspectInput, Symptom as Hurt, rank};
+use prunella_core::diagnose::rank::{Ranking, Suspect, Symptom as Hurt, rank_with};
 use prunella_core::diagnose::{
     Cause, CounterfactualRow, Diagnosis, DiagnosisParts, Grade, HunkSummary, RowOutcome, RuledOut, Side,
 };
@@ -23,9 +23,8 @@ use crate::experiment::probe_wire::{ProbeAnswer, ProbeRequest};
 use crate::experiment::reproduction::Symptom;
 use crate::git::CommitInfo;
 use crate::steps::shrink::{self, Shrunk};
+use crate::suspects;
 
-/// Commits whose changes are read for the ranking; older ones are searched but not read.
-const MAX_READ: usize = 300;
 /// A range longer than this is not searched.
 const MAX_RANGE: usize = 20_000;
 
@@ -120,28 +119,14 @@ impl Work<'_> {
     }
 
     fn rank(&mut self, range: &[CommitInfo]) -> Ranking {
-        let inputs: Vec<SuspectInput> = range
-            .iter()
-            .take(MAX_READ)
-            .filter_map(|info| {
-                let Ok(diff) = diffs::of(&self.bench.repo, info) else {
-                    self.parts
-                        .not_looked_at
-                        .push(format!("{}: its change could not be read", info.id.short()));
-                    return None;
-                };
-                Some(suspect(info, &diff))
-            })
-            .collect();
-        if range.len() > MAX_READ {
-            self.parts
-                .not_looked_at
-                .push(format!("the changes of {} older commits", range.len() - MAX_READ));
-        }
+        let roots = [self.bench.failing_root.as_str()];
+        let files = suspects::files_of(&self.lab.reproduction.exceptions, &roots);
+        let found = suspects::read(&self.bench.repo, self.bench.head(), range, &files);
+        self.parts.not_looked_at.extend(found.unread);
         let reproduction = &self.lab.reproduction;
         let route = self.bench.incident.anomalies.iter().find_map(|a| a.route.clone());
-        let ranking = rank(
-            &inputs,
+        let ranking = rank_with(
+            &found.read,
             &Hurt {
                 identity: reproduction.identity.clone(),
                 exceptions: reproduction.exceptions.clone(),
@@ -149,6 +134,7 @@ impl Work<'_> {
                 onset_ms: self.bench.incident.clock.onset_ms,
                 roots: vec![self.bench.failing_root.clone()],
             },
+            &suspects::hints(&self.bench.repo, self.bench.head()),
         );
         self.parts.suspects = ranking.suspects.iter().take(10).cloned().collect();
         ranking
@@ -479,20 +465,6 @@ impl Work<'_> {
                 ))
             })
             .collect()
-    }
-}
-
-fn suspect(info: &CommitInfo, diff: &CommitDiff) -> SuspectInput {
-    SuspectInput {
-        commit: info.id.clone(),
-        parents: info.parents.clone(),
-        author_time_ms: info.authored_ms,
-        subject: info.subject.clone(),
-        files: diff
-            .files()
-            .iter()
-            .map(|f| ChangedFile::from_change(f, prunella_lang::paths::is_generated_or_lock(f.path())))
-            .collect(),
     }
 }
 

@@ -72,6 +72,16 @@ impl<'a> Suspect<'a> {
             .or_else(|| first(&self.carried).map(|at| (at, false)))
     }
 
+    /// Whether it changes the shape of data, which whoever reads them feels, without a call between the two.
+    pub(super) fn shapes(&self) -> bool {
+        use effect::Effect::{FieldRenamed, FormatChanged, IdentityChanged, SchemaChanged, TypeChanged};
+        let shape = [FieldRenamed, FormatChanged, IdentityChanged, SchemaChanged, TypeChanged];
+        let findings = self.change.findings.iter();
+        findings
+            .filter(|finding| finding.risk >= 0.5)
+            .any(|finding| shape.contains(&finding.effect))
+    }
+
     /// Services that it reached.
     pub(super) fn services(&self) -> BTreeSet<&'a str> {
         let own: BTreeSet<&str> = self.deployed.iter().map(|deploy| deploy.1).collect();
@@ -133,6 +143,7 @@ impl Case<'_> {
         services.is_empty()
             || services.iter().any(|service| near(service) || self.moved(service))
             || self.is_linked(suspect)
+            || suspect.shapes()
             || self.is_silent(suspect)
     }
 
@@ -144,6 +155,12 @@ impl Case<'_> {
     /// Whether what fails names what it changed.
     pub(super) fn is_linked(&self, suspect: &Suspect<'_>) -> bool {
         !super::engines::values::names(suspect, self).is_empty()
+    }
+
+    /// Whether the failure asks for a name that it took away.
+    pub(super) fn misses(&self, suspect: &Suspect<'_>) -> bool {
+        let fair = |(weight, _): &(f64, String)| *weight >= super::engines::FAIR;
+        super::engines::values::names(suspect, self).iter().any(fair)
     }
 
     /// Whether it is configuration of something without telemetry: what it reaches is unknown.

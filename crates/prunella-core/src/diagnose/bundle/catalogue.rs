@@ -1,7 +1,6 @@
-//! Which symptoms a kind of change can cause, and how late.
+//! Which symptoms a kind of change can cause.
 //!
-//! *Method*: for each effect, the symptoms that it causes directly (1), often (0.6) or sometimes (0.3). A mechanism
-//! that has to fill, empty or age something first shows late.
+//! *Method*: for each effect, the symptoms that it causes directly (1), often (0.6) or sometimes (0.3).
 //! *Source*: what causes what, as told in textbooks of operations (Beyer et al., "Site Reliability Engineering", 2016,
 //! chapters 21–23 on overload, cascades and their causes; Nygard, "Release It!", 2nd ed. 2018, stability antipatterns).
 
@@ -174,7 +173,7 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
         Effect::ThresholdChanged => &[
             (RateLimited, OFTEN),
             (WrongResult, OFTEN),
-            (Errors, SOMETIMES),
+            (Errors, OFTEN),
             (Queue, SOMETIMES),
             (Latency, SOMETIMES),
         ],
@@ -325,7 +324,7 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (RateLimited, SOMETIMES),
         ],
         Effect::CallRemoved => &[(WrongResult, OFTEN), (Errors, SOMETIMES), (Nil, SOMETIMES)],
-        Effect::HeavyWork => &[(Cpu, DIRECT), (Latency, OFTEN), (Memory, SOMETIMES)],
+        Effect::HeavyWork => &[(Cpu, DIRECT), (Latency, OFTEN), (Memory, OFTEN), (Queue, SOMETIMES)],
         Effect::QueryChanged => &[
             (SlowQuery, DIRECT),
             (WrongResult, OFTEN),
@@ -460,9 +459,60 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (Permission, OFTEN),
             (Auth, OFTEN),
             (CacheMiss, OFTEN),
-            (Queue, SOMETIMES),
+            (Queue, OFTEN),
+            (RateLimited, OFTEN),
             (BadData, OFTEN),
             (Locks, OFTEN),
+        ],
+        Effect::ValueConverted => &[
+            (WrongResult, OFTEN),
+            (Arithmetic, OFTEN),
+            (Schema, OFTEN),
+            (BadData, OFTEN),
+            (Auth, SOMETIMES),
+            (Bounds, SOMETIMES),
+            (Errors, SOMETIMES),
+        ],
+        Effect::ConstantChanged => &[
+            (Schema, OFTEN),
+            (WrongResult, OFTEN),
+            (Auth, OFTEN),
+            (Tls, OFTEN),
+            (Errors, OFTEN),
+            (Permission, SOMETIMES),
+            (Locks, SOMETIMES),
+            (Cpu, SOMETIMES),
+        ],
+        Effect::OtherCall => &[
+            (WrongResult, OFTEN),
+            (Errors, OFTEN),
+            (Latency, SOMETIMES),
+            (Cpu, SOMETIMES),
+            (Refused, OFTEN),
+            (Permission, SOMETIMES),
+        ],
+        Effect::PatternChanged => &[
+            (Cpu, OFTEN),
+            (BadData, OFTEN),
+            (Schema, OFTEN),
+            (WrongResult, OFTEN),
+            (Errors, OFTEN),
+            (Latency, OFTEN),
+            (Auth, SOMETIMES),
+        ],
+        Effect::GraceRemoved => &[
+            (Refused, DIRECT),
+            (Errors, OFTEN),
+            (Deadline, SOMETIMES),
+            (WrongResult, SOMETIMES),
+            (Queue, SOMETIMES),
+        ],
+        Effect::WritesFiles => &[
+            (Disk, DIRECT),
+            (Latency, OFTEN),
+            (Locks, SOMETIMES),
+            (Cpu, SOMETIMES),
+            (Permission, SOMETIMES),
         ],
         Effect::LockRemoved => &[
             (WrongResult, DIRECT),
@@ -511,39 +561,4 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (Latency, SOMETIMES),
         ],
     }
-}
-
-/// Whether it shows only after something has filled, emptied, aged or met its load, or when an input comes for which
-/// it is wrong.
-pub(super) fn is_late(effect: Effect) -> bool {
-    matches!(
-        effect,
-        Effect::LifetimeLowered
-            | Effect::LifetimeRaised
-            | Effect::CapacityLowered
-            | Effect::CapacityRaised
-            | Effect::TimeoutLowered
-            | Effect::TimeoutRaised
-            | Effect::RateLowered
-            | Effect::MemoryLowered
-            | Effect::CacheShrunk
-            | Effect::CacheGrown
-            | Effect::CleanupRemoved
-            | Effect::Accumulates
-            | Effect::Spawns
-            | Effect::ConnectionEachCall
-            | Effect::BackoffRemoved
-            | Effect::RetryAdded
-            | Effect::RetryRaised
-            | Effect::BatchChanged
-            | Effect::IntervalLowered
-            | Effect::IntervalRaised
-            | Effect::LockAdded
-            | Effect::IndexRemoved
-            | Effect::QueryChanged
-            | Effect::TimeHandling
-            | Effect::TypeChanged
-            | Effect::GuardRemoved
-            | Effect::ConditionChanged
-    )
 }

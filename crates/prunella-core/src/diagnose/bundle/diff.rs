@@ -22,6 +22,8 @@ pub(super) struct Line {
     pub(super) tokens: Vec<Token>,
     /// From 1, in the new file, where the heading says so.
     pub(super) number: Option<u32>,
+    /// Where in the hunk it stands, counting the lines of all three kinds.
+    pub(super) at: usize,
 }
 
 /// A run of changes in one file.
@@ -168,6 +170,7 @@ impl Reader {
             text: text.to_owned(),
             tokens: tokens(text),
             number,
+            at: self.open.added.len() + self.open.removed.len() + self.open.context.len(),
         };
         match sign {
             '+' => self.open.added.push(line),
@@ -198,13 +201,35 @@ fn names(line: &Line) -> BTreeMap<String, usize> {
     bag(words.filter(|word| super::lexis::unit(word).is_none()))
 }
 
+/// What a line assigns to, or which key it sets: the words before the first `=`, `:=` or `:`, if it has a value.
+fn target(line: &Line) -> Option<Vec<&Token>> {
+    let ends = |token: &Token| matches!(token, Token::Sign('=' | ':'));
+    let at = line.tokens.iter().position(ends).filter(|at| *at > 0 && *at < 6)?;
+    let compares = matches!(
+        line.tokens[at - 1..].get(..3),
+        Some([Token::Sign('!' | '<' | '>'), ..] | [_, Token::Sign('='), Token::Sign('=')])
+    );
+    let found: Vec<&Token> = line.tokens[..at]
+        .iter()
+        .filter(|token| !matches!(token, Token::Sign(_)))
+        .collect();
+    let branch =
+        matches!(found.first(), Some(Token::Word(word)) if ["case", "default", "if", "else"].contains(&word.as_str()));
+    (!compares && !branch && !found.is_empty() && line.tokens.len() > at + 1).then_some(found)
+}
+
 pub(super) fn pair(hunk: &mut Hunk) {
     let words = |lines: &[Line]| lines.iter().take(MAX_PAIRED).map(names).collect::<Vec<_>>();
     let (removed, added) = (words(&hunk.removed), words(&hunk.added));
     let mut likely: Vec<(f64, usize, usize)> = Vec::new();
     for (old, before) in removed.iter().enumerate().filter(|(_, words)| !words.is_empty()) {
         for (new, after) in added.iter().enumerate().filter(|(_, words)| !words.is_empty()) {
-            let alike = overlap(before, after);
+            let known = |one: &Line, two: &Line| target(one).is_some_and(|one| target(two) == Some(one));
+            // Whatever is assigned: the same target is the same line with another value.
+            let alike = match overlap(before, after) {
+                alike if alike < ALIKE && known(&hunk.removed[old], &hunk.added[new]) => ALIKE,
+                alike => alike,
+            };
             if alike >= ALIKE {
                 likely.push((alike, old, new));
             }

@@ -112,8 +112,7 @@ pub(super) fn tokens(line: &str) -> Vec<Token> {
             at = number(&chars, at, &mut found);
         } else if c.is_alphabetic() || c == '_' || c == '$' {
             let end = run(&chars, at, |c| c.is_alphanumeric() || c == '_' || c == '$');
-            found.push(Token::Word(chars[at..end].iter().collect()));
-            at = end;
+            at = word(&chars, at, end, &mut found);
         } else if matches!(c, '"' | '`') || (c == '\'' && next != ' ' && chars[at + 1..].contains(&'\'')) {
             let end = run(&chars, at + 1, |inner| inner != c);
             found.push(Token::Text(chars[at + 1..end].iter().collect()));
@@ -124,6 +123,19 @@ pub(super) fn tokens(line: &str) -> Vec<Token> {
         }
     }
     found
+}
+
+/// A word; a flag with its value in one, as in `-Xmx4g` and `-j8`, is a word and a number.
+fn word(chars: &[char], from: usize, end: usize, found: &mut Vec<Token>) -> usize {
+    let flag = from > 0 && chars[from - 1] == '-' && (from < 2 || chars[from - 2].is_whitespace());
+    let digits = run(chars, from, char::is_alphabetic);
+    let value: String = chars[digits..end].iter().collect();
+    if flag && digits < end && tokens_of_quantity(&value).is_some() {
+        found.push(Token::Word(chars[from..digits].iter().collect()));
+        return number(chars, digits, found);
+    }
+    found.push(Token::Word(chars[from..end].iter().collect()));
+    end
 }
 
 fn is_comment(chars: &[char], at: usize) -> bool {
@@ -247,7 +259,7 @@ fn tokens_of_quantity(text: &str) -> Option<(f64, String)> {
 }
 
 /// Units that words of code carry: only those that cannot mean something else.
-fn line_unit(word: &str) -> Option<(Unit, f64)> {
+pub(super) fn line_unit(word: &str) -> Option<(Unit, f64)> {
     let parts = words(word);
     // Something per minute is a rate, not a time.
     if parts.iter().any(|part| part == "per") {
@@ -304,6 +316,7 @@ mod tests {
         check("const DAY = 60 * 60 * 24", &[(86_400.0, Plain)]);
         check("memory: \"512Mi\"", &[(536_870_912.0, Bytes)]);
         check("max_entries: 50000", &[(50_000.0, Plain)]);
+        check("-Xmx1g -Xss512k", &[(1_073_741_824.0, Bytes), (524_288.0, Bytes)]);
     }
 
     #[test]

@@ -8,11 +8,13 @@
 //! [`effect`] without knowing its language, what hurts by [`symptoms`] in the words of common runtimes, and
 //! [`catalogue`] says which change causes what.
 
+mod calibrate;
 mod case;
 mod catalogue;
 mod diff;
 mod effect;
 mod engines;
+mod lateness;
 mod lexis;
 mod locate;
 mod model;
@@ -21,6 +23,7 @@ mod notes;
 mod onset;
 mod parse;
 mod phrases;
+mod range;
 mod rank;
 mod render;
 mod symptoms;
@@ -30,6 +33,7 @@ mod topology;
 pub use model::{Alert, Bundle, Commit, Deploy, FlagChange, LogLine, Note, Pattern, Series, Span};
 pub use notes::MAX_NOTES;
 pub use parse::{Documents, MAX_COMMITS, MAX_DIFF, MAX_ITEMS, MAX_SERIES, MAX_TEXT};
+pub(in crate::diagnose) use range::{Doing, Said};
 pub use rank::{Answer, BundleDiagnosis, BundleSuspect, Emphasis, OtherCause, diagnose, diagnose_with, engine_names};
 pub use render::render_bundle;
 

@@ -64,7 +64,7 @@ pub(super) static HYPOTHESES: &[Hypothesis] = &[
         name: "node",
         label: "a machine or its other tenants",
         signs: &[(Kind::Node, 1.0)],
-        more: none,
+        more: alone,
     },
     Hypothesis {
         name: "surge",
@@ -77,6 +77,18 @@ pub(super) static HYPOTHESES: &[Hypothesis] = &[
         label: "an expired certificate",
         signs: &[(Kind::CertExpired, 1.0), (Kind::Tls, 0.4)],
         more: none,
+    },
+    Hypothesis {
+        name: "credential",
+        label: "a credential that expired or was revoked",
+        signs: &[(Kind::Credential, 1.0)],
+        more: none,
+    },
+    Hypothesis {
+        name: "component",
+        label: "a broken part of the infrastructure",
+        signs: &[(Kind::Component, 0.8)],
+        more: untouched,
     },
     Hypothesis {
         name: "quota",
@@ -253,6 +265,55 @@ fn surge(case: &Case<'_>) -> Vec<(f64, String)> {
         }
         (None, Some(series)) => vec![(-STRONG, format!("{series} did not change"))],
         (None, None) => vec![],
+    }
+}
+
+/// One numbered instance complains and nobody else: its peers run the same code.
+pub(super) fn alone(case: &Case<'_>) -> Vec<(f64, String)> {
+    let told = case
+        .symptoms
+        .sayings
+        .iter()
+        .filter(|saying| saying.bad && matches!(saying.source, "log" | "pattern" | "span"));
+    let who: BTreeSet<&str> = told.map(|saying| saying.service.as_str()).collect();
+    let number = |name: &str| {
+        name.rsplit_once(['-', '_', '.']).is_some_and(|(stem, number)| {
+            stem.len() > 2 && !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
+        })
+    };
+    match (who.len(), who.first()) {
+        (1, Some(name)) if number(name) && !case.bundle.deploys.iter().any(|deploy| deploy.service == **name) => {
+            vec![(
+                STRONG,
+                format!(
+                    "only `{}` complains, and its peers run the same code",
+                    super::clipped(name)
+                ),
+            )]
+        }
+        _ => vec![],
+    }
+}
+
+/// A part that nobody changed and that lost members or its hardware.
+fn untouched(case: &Case<'_>) -> Vec<(f64, String)> {
+    let Some(symptom) = case.symptoms.kinds.get(&Kind::Component) else {
+        return vec![];
+    };
+    let live = |suspect: &&super::case::Suspect<'_>| suspect.live().is_some();
+    let changed = |subject: &String| {
+        case.suspects.iter().filter(live).any(|suspect| {
+            suspect.services().contains(subject.as_str())
+                || suspect
+                    .commit
+                    .files
+                    .iter()
+                    .any(|file| super::case::belongs(file, subject))
+        })
+    };
+    match symptom.subjects.iter().find(|subject| !changed(subject)) {
+        Some(subject) => vec![(WEAK, format!("nothing of `{}` was changed", super::clipped(subject)))],
+        None => vec![(-FAIR, "what broke was changed before".to_owned())],
     }
 }
 

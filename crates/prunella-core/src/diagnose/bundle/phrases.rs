@@ -57,6 +57,8 @@ kinds! {
     RateLimited: "rate limiting",
     Refused: "refused or broken connections",
     Dns: "failing name resolution",
+    Credential: "a credential that expired or was revoked",
+    Component: "a component that failed",
     CertExpired: "an expired certificate",
     Tls: "failing TLS handshakes",
     Disk: "a full or failing disk",

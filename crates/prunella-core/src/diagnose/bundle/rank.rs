@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::calibrated;
 use super::case::{Case, Suspect};
 use super::effect::Behaviour;
 use super::engines::ENGINES;
@@ -95,7 +96,7 @@ pub enum Answer {
 pub struct BundleDiagnosis {
     /// Who did it.
     pub answer: Answer,
-    /// The probability of that answer.
+    /// The probability of that answer, calibrated: the share of such answers that are right.
     pub probability: f64,
     /// Commits, likeliest first.
     pub suspects: Vec<BundleSuspect>,
@@ -126,13 +127,15 @@ pub fn diagnose_with(bundle: &Bundle, emphasis: &Emphasis) -> BundleDiagnosis {
     others.sort_by(|one, two| two.score.total_cmp(&one.score));
     let no_code: f64 = others.iter().map(|other| other.probability).sum();
     let named = suspects.iter().find(|suspect| can_be_named(&case, suspect));
-    let (answer, probability) = match named {
+    let (answer, raw) = match named {
         Some(suspect) if suspect.probability > no_code => (Answer::Commit(suspect.sha.clone()), suspect.probability),
         _ => (
             Answer::NoCodeCause(others.first().map_or_else(String::new, |other| other.label.clone())),
             no_code,
         ),
     };
+    let probability = calibrated(raw);
+    rescale(&mut suspects, &mut others, &answer, raw, probability);
     let first_failing = first_failing(&case);
     let mut unread = bundle.unread.clone();
     let blind = case
@@ -154,10 +157,35 @@ pub fn diagnose_with(bundle: &Bundle, emphasis: &Emphasis) -> BundleDiagnosis {
     }
 }
 
+/// Gives the answer its calibrated probability, and the rest to all others in their proportion.
+fn rescale(suspects: &mut [BundleSuspect], others: &mut [OtherCause], answer: &Answer, raw: f64, calibrated: f64) {
+    let (own, rest) = (calibrated / raw.max(1e-12), (1.0 - calibrated) / (1.0 - raw).max(1e-12));
+    for suspect in suspects.iter_mut() {
+        let is_it = matches!(answer, Answer::Commit(sha) if *sha == suspect.sha);
+        suspect.probability *= if is_it { own } else { rest };
+    }
+    let none = matches!(answer, Answer::NoCodeCause(_));
+    others
+        .iter_mut()
+        .for_each(|other| other.probability *= if none { own } else { rest });
+    let total: f64 = suspects
+        .iter()
+        .map(|one| one.probability)
+        .chain(others.iter().map(|one| one.probability))
+        .sum();
+    suspects.iter_mut().for_each(|one| one.probability /= total);
+    others.iter_mut().for_each(|one| one.probability /= total);
+    suspects.sort_by(|one, two| two.probability.total_cmp(&one.probability));
+}
+
 /// An unread diff is never blamed, nor one that cannot change what the program does.
 fn can_be_named(case: &Case<'_>, suspect: &BundleSuspect) -> bool {
     let known = case.suspects.iter().find(|known| known.commit.sha == suspect.sha);
-    let does = known.is_some_and(|known| matches!(known.change.behaviour, Behaviour::Risky | Behaviour::Unclear));
+    let does = known.is_some_and(|known| match known.change.behaviour {
+        Behaviour::Risky | Behaviour::Unclear => true,
+        Behaviour::Unchanged => case.misses(known),
+        _ => false,
+    });
     does && is_tied(suspect)
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lexis::{norm, says, says_any, template};
-use super::model::Bundle;
+use super::model::{Alert, Bundle};
 use super::onset::{Shift, shift};
 use super::phrases::{GAUGES, Gauge, Kind, PHRASES};
 
@@ -148,7 +148,7 @@ impl Symptoms {
         found.date(bundle);
         found.logs(bundle);
         found.other(bundle);
-        found.kinds();
+        found.kinds(&bundle.alert);
         found
     }
 
@@ -308,15 +308,22 @@ impl Symptoms {
         });
     }
 
-    fn kinds(&mut self) {
+    fn kinds(&mut self, alert: &Alert) {
         for saying in &self.sayings {
             let complains = says_any(&saying.normed, COMPLAINTS);
             for (kind, phrases) in PHRASES.iter() {
                 let mut said = phrases.iter().filter(|phrase| says(&saying.normed, phrase)).peekable();
                 if said.peek().is_some() {
                     // A word by itself (dns, region, feed) may only be mentioned.
-                    let sure = complains || said.any(|phrase| phrase.contains(' '));
-                    let weight = saying.weight * if sure { 1.0 } else { 0.5 };
+                    // What is done by hand or comes from outside is told without complaint.
+                    let plain = matches!(kind, Kind::Operation | Kind::Surge);
+                    let sure = complains || plain || said.any(|phrase| phrase.contains(' '));
+                    let weight = if plain {
+                        1.0_f64.min(saying.weight + 0.4)
+                    } else {
+                        saying.weight
+                    };
+                    let weight = weight * if sure { 1.0 } else { 0.5 };
                     note(
                         &mut self.kinds,
                         *kind,
@@ -329,7 +336,9 @@ impl Symptoms {
             }
         }
         for moved in &self.moves {
-            if let Some(kind) = moved.kind {
+            let alerted = moved.subject == alert.service && moved.metric == alert.metric;
+            // Whoever is alarmed by a figure of the business is alarmed by results.
+            if let Some(kind) = moved.kind.or(alerted.then_some(Kind::WrongResult)) {
                 let shift = &moved.shift;
                 let text = format!(
                     "{} of {} went from {} to {}",
@@ -378,7 +387,15 @@ fn gauge(metric: &str, with_subject: &str, rises: bool) -> Option<Kind> {
         let fits = |gauge: &&Gauge| gauge.up == rises && gauge.words.iter().all(|word| says(text, word));
         GAUGES.iter().find(fits).map(|gauge| gauge.kind)
     };
-    rule(metric).or_else(|| rule(with_subject))
+    // The name of a service says what it is for, not what hurts; that of a machine or a resolver does.
+    rule(metric).or_else(|| {
+        rule(with_subject).filter(|kind| {
+            matches!(
+                kind,
+                Kind::Dns | Kind::Node | Kind::Disk | Kind::Network | Kind::CertExpired | Kind::Component | Kind::Clock
+            )
+        })
+    })
 }
 
 /// The first minute from which bad logs come at four times the usual rate.

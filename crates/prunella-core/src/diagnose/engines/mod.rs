@@ -3,9 +3,12 @@
 mod changed_files;
 mod frames_on_lines;
 mod kind_of_change;
+mod listed;
 pub(super) mod no_code;
 mod recency;
 mod shared_words;
+pub(super) mod test_names;
+mod what_it_does;
 
 use super::rank::Engine;
 
@@ -16,4 +19,7 @@ pub(super) static ENGINES: &[&dyn Engine] = &[
     &shared_words::SharedWords,
     &recency::Recency,
     &kind_of_change::KindOfChange,
+    &what_it_does::WhatItDoes,
+    &test_names::TestNames,
+    &listed::Listed,
 ];

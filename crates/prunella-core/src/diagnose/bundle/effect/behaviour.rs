@@ -9,7 +9,7 @@ use super::super::lexis::{Token, bag, norm, overlap, says_any};
 use super::super::model::Commit;
 use super::data::is_data;
 use super::settings::{is_manifest, is_message};
-use super::{Effect, Finding, calls};
+use super::{Effect, Finding, calls, conversions, renames};
 
 /// Verdicts, from harmless to risky.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,12 @@ pub(super) fn judge(commit: &Commit, hunks: &[Hunk], findings: &[Finding]) -> Be
     if removed.is_empty() && added.is_empty() {
         return Behaviour::Unchanged;
     }
+    if !hunks.is_empty() && hunks.iter().all(is_looks) {
+        return Behaviour::NotRun;
+    }
+    if hunks.iter().all(|hunk| is_manifest(&hunk.file)) && findings.is_empty() {
+        return Behaviour::NotRun;
+    }
     let risky = findings
         .iter()
         .any(|finding| !VAGUE.contains(&finding.effect) && finding.risk >= 0.3);
@@ -70,6 +76,9 @@ pub(super) fn judge(commit: &Commit, hunks: &[Hunk], findings: &[Finding]) -> Be
         && literals
         && !findings.iter().any(|finding| is_structural(finding.effect))
     {
+        return Behaviour::Moved;
+    }
+    if renames::only_renames(hunks) {
         return Behaviour::Moved;
     }
     if risky {
@@ -85,6 +94,38 @@ pub(super) fn judge(commit: &Commit, hunks: &[Hunk], findings: &[Finding]) -> Be
         return Behaviour::Moved;
     }
     Behaviour::Unclear
+}
+
+/// Markup and text for people, without a call or an expression of a template language that was not there before.
+fn is_looks(hunk: &Hunk) -> bool {
+    let file = hunk.file.to_lowercase();
+    let markup = [
+        ".html",
+        ".htm",
+        ".hbs",
+        ".ejs",
+        ".erb",
+        ".twig",
+        ".j2",
+        ".jinja",
+        ".mustache",
+        ".liquid",
+        ".haml",
+        ".slim",
+        ".vue",
+        ".svelte",
+        ".tsx",
+        ".jsx",
+        ".heex",
+        ".cshtml",
+        ".jsp",
+    ];
+    let text = |line: &Line| {
+        let text = line.text.trim();
+        let tag = text.starts_with('<') && !text.starts_with("<%") && !text.starts_with("<script");
+        tag && !text.contains(['(', '`']) && !text.contains("=>")
+    };
+    markup.iter().any(|ending| file.ends_with(ending)) && hunk.removed.iter().chain(&hunk.added).all(text)
 }
 
 /// Effects that the same multiset of tokens can have: order and comparison matter to them.
@@ -105,6 +146,11 @@ fn is_structural(effect: Effect) -> bool {
             | Effect::OrderChanged
             | Effect::Narrowed
             | Effect::IdentityChanged
+            | Effect::ValueConverted
+            | Effect::ConstantChanged
+            | Effect::OtherCall
+            | Effect::PatternChanged
+            | Effect::GraceRemoved
     )
 }
 
@@ -192,11 +238,15 @@ fn extracted(hunks: &[Hunk]) -> bool {
         let same_texts = texts(&hunk.added).iter().all(|text| known_texts.contains(text));
         // Code went into the helper: less of it stays behind. Another function with the same arguments is no helper.
         let words = |lines: &[Line]| lines.iter().map(|line| words_of(line).count()).sum::<usize>();
+        let other = hunk
+            .replaced()
+            .any(|(old, new)| conversions::method(old, new).is_some());
         !hunk.removed.is_empty()
+            && !other
             && words(&hunk.added) * 4 <= words(&hunk.removed) * 3
             && shorter
             && same_texts
             && literal(&hunk.added) <= literal(&hunk.removed)
-            && (helper || hunk.added.len() < hunk.removed.len())
+            && helper
     })
 }

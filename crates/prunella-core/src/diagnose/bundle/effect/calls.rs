@@ -98,6 +98,8 @@ const PAUSES: &[&str] = &[
     "debounce",
     "singleflight",
     "semaphore",
+    "ticker",
+    "timer",
 ];
 const RETRIES: &[&str] = &["retry", "retries", "attempt", "redeliver", "requeue"];
 const GROWS: &[&str] = &[
@@ -193,6 +195,10 @@ const HEAVY: &[&str] = &[
     "read all",
     "sync_",
     "blocking",
+    "copy",
+    "array list",
+    "to vec",
+    "concat",
     "stringify",
     "nested",
 ];
@@ -344,10 +350,14 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
                     || line.text.contains("finally")
                     || line.text.trim_start().starts_with("with ")
                     || line.text.contains("using ")
+                    || line.text.contains("try (")
+                    || line.text.contains(".use {")
+                    || line.text.trim_end().ends_with("do |file|")
             })
             .count()
     };
-    if before > after || defers(&hunk.removed) > defers(&hunk.added) {
+    let scoped = defers(&hunk.added) > defers(&hunk.removed);
+    if before > after && !scoped || defers(&hunk.removed) > defers(&hunk.added) {
         found.push(Finding::new(
             Effect::CleanupRemoved,
             0.9,
@@ -399,6 +409,33 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
             "takes a lock or a transaction that it did not take",
         ));
     }
+    let listens = |line: &Line| {
+        let on = line.tokens.windows(3).any(|three| {
+            matches!(three, [Token::Word(name), Token::Sign('('), Token::Text(_)] if name == "on" || name == "addListener")
+        });
+        on && line.text.starts_with([' ', '\t'])
+    };
+    let leaves = |line: &Line| {
+        says_any(
+            &norm(&line.text),
+            &[
+                "off_",
+                "remove listener",
+                "removelistener",
+                "unsubscribe",
+                "close_",
+                "once",
+            ],
+        )
+    };
+    if let Some(line) = hunk
+        .fresh()
+        .find(|line| listens(line))
+        .filter(|_| !hunk.added.iter().any(leaves))
+    {
+        let told = format!("listens on and never leaves: `{}`", line.text.trim());
+        found.push(Finding::new(Effect::Accumulates, 0.8, told));
+    }
     let (before, after) = less(SPAWNS, false);
     if after > before {
         found.push(Finding::new(
@@ -411,10 +448,7 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
 
 fn grows(hunk: &Hunk, found: &mut Vec<Finding>) {
     let calls = |line: &Line| {
-        called(line).any(|name| says_any(&norm(&name), GROWS))
-            || line.text.contains("] =")
-            || line.text.contains("]=")
-            || line.text.contains("+= ")
+        called(line).any(|name| says_any(&norm(&name), GROWS)) || keyed(line) || line.text.contains("+= ")
     };
     let declares = hunk.fresh().any(|line| {
         let text = norm(&line.text);
@@ -475,6 +509,14 @@ fn grows(hunk: &Hunk, found: &mut Vec<Finding>) {
     }
 }
 
+/// `map[id] = …`: what is set under a constant key does not grow.
+fn keyed(line: &Line) -> bool {
+    line.tokens.windows(3).any(|three| match three {
+        [key, Token::Sign(']'), Token::Sign('=')] => !matches!(key, Token::Text(_) | Token::Number(..)),
+        _ => false,
+    }) && !line.text.contains("] ==")
+}
+
 fn others(hunk: &Hunk, found: &mut Vec<Finding>) {
     let known =
         |line: &&Line| !remote(line).is_some_and(|name| hunk.removed.iter().any(|old| old.text.contains(&name)));
@@ -492,6 +534,14 @@ fn others(hunk: &Hunk, found: &mut Vec<Finding>) {
             0.4,
             format!("no longer calls `{name}`"),
         ));
+    }
+    let waits = |lines: &[Line]| {
+        let word = |token: &Token| matches!(token, Token::Word(word) if word == "await" || word == "async");
+        lines.iter().any(|line| line.tokens.iter().any(word))
+    };
+    if waits(&hunk.removed) && !waits(&hunk.added) && hunk.added.iter().any(|line| remote(line).is_some()) {
+        let told = "waits for a call where it let others go on";
+        found.push(Finding::new(Effect::HeavyWork, 0.8, told));
     }
     let heavy = |line: &Line| called(line).any(|name| says_any(&norm(&name), HEAVY));
     if hunk.added.iter().any(heavy) && !hunk.removed.iter().any(heavy) {

@@ -137,7 +137,22 @@ fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {
             .collect::<Vec<_>>()
             .join(" "),
     );
-    let migration = says_any(&norm(&hunk.file), &["migration", "migrate", "sql", "schema", "ddl"]);
+    let migration = says_any(
+        &norm(&hunk.file),
+        &[
+            "migration",
+            "migrate",
+            "sql",
+            "schema",
+            "ddl",
+            "alembic",
+            "versions",
+            "flyway",
+            "liquibase",
+            "changelog",
+            "ecto",
+        ],
+    );
     if says(&added, "drop index")
         || (says_any(&removed, &["create index", "add index", "index true"]) && !says(&added, "index"))
     {
@@ -199,11 +214,27 @@ fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {
     }
     for (old, new) in hunk.replaced() {
         let (old, new) = (norm(&old.text), norm(&new.text));
-        if says_any(&old, &["select", "where", "order by", "join"])
-            && says_any(&new, &["select", "from", "where", "order by", "join"])
+        let clauses = [
+            "select", "from_", "where", "order by", "group by", "join", "limit", "having",
+        ];
+        let sql = hunk.file.to_lowercase().ends_with(".sql");
+        if says_any(
+            &old,
+            if sql {
+                &clauses
+            } else {
+                &["select", "where", "order by", "join"]
+            },
+        ) && says_any(&new, &clauses)
             && old != new
         {
-            found.push(Finding::new(Effect::QueryChanged, 0.7, "changes a query"));
+            let columns = projection(&old) != projection(&new) && rest(&old) == rest(&new);
+            let (risk, what) = if columns {
+                (0.25, "asks for other columns")
+            } else {
+                (0.7, "changes a query")
+            };
+            found.push(Finding::new(Effect::QueryChanged, risk, what));
         }
     }
     let filters = ["where", "limit", "index", "hint", "using index"];
@@ -217,6 +248,16 @@ fn sql(hunk: &Hunk, found: &mut Vec<Finding>) {
     }
 }
 
+/// What a normed query selects.
+fn projection(query: &str) -> &str {
+    query.split_once(" from ").map_or("", |(before, _)| before)
+}
+
+/// Where from, under which conditions, in which order.
+fn rest(query: &str) -> &str {
+    query.split_once(" from ").map_or(query, |(_, after)| after)
+}
+
 /// Quoted names, tags and keys that changed while the rest of the line is as before.
 fn renamed(hunk: &Hunk, found: &mut Vec<Finding>) {
     for (old, new) in hunk.replaced() {
@@ -227,7 +268,9 @@ fn renamed(hunk: &Hunk, found: &mut Vec<Finding>) {
                 .zip(&after)
                 .find(|(before, after)| before != after && is_name(before) && is_name(after));
             if let Some((before, after)) = changed {
-                let risk = if says_any(
+                let risk = if is_typo(before, after) {
+                    0.1
+                } else if says_any(
                     &norm(&old.text),
                     &[
                         "json", "yaml", "xml", "column", "field", "db_", "bson", "proto", "header", "key", "get_",
@@ -271,6 +314,16 @@ fn renamed(hunk: &Hunk, found: &mut Vec<Finding>) {
     }
 }
 
+/// Whether two words are one, spelt otherwise: a letter more, less or doubled, in words for people.
+fn is_typo(one: &str, two: &str) -> bool {
+    let word =
+        |text: &str| text.len() >= 5 && text.chars().all(char::is_alphabetic) && text.starts_with(char::is_uppercase);
+    let common = |one: &str, two: &str| one.chars().zip(two.chars()).take_while(|(a, b)| a == b).count();
+    let reversed = |text: &str| text.chars().rev().collect::<String>();
+    let same = common(one, two) + common(&reversed(one), &reversed(two));
+    word(one) && word(two) && one.len().abs_diff(two.len()) <= 1 && same + 1 >= one.len().min(two.len())
+}
+
 fn texts(line: &Line) -> Vec<String> {
     let quoted = line.tokens.iter().filter_map(|token| match token {
         Token::Text(text) => Some(text.clone()),
@@ -282,7 +335,7 @@ fn texts(line: &Line) -> Vec<String> {
 /// A name, not a sentence or an address: `user_id`, `json:"userId,omitempty"`.
 fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '"' | ',' | '/');
-    !text.is_empty()
+    !text.starts_with(|c: char| c.is_ascii_digit())
         && text.len() <= 80
         && text.chars().all(fits)
         && text.contains(char::is_alphabetic)

@@ -10,6 +10,16 @@ use super::{Effect, Finding};
 const BRANCHES: &[&str] = &[
     "if", "unless", "guard", "assert", "require", "ensure", "elif", "when", "check",
 ];
+/// What a branch does that refuses to go on.
+const REFUSES: &[&str] = &[
+    "throw ",
+    "raise ",
+    "panic(",
+    "abort(",
+    "return err",
+    "return Err",
+    "bail!",
+];
 const ABSENCE: &[&str] = &[
     "nil",
     "null",
@@ -98,12 +108,14 @@ fn is_guard(line: &Line) -> bool {
         || line.text.contains(" || ")
         || line.text.contains(" ?? ")
         || line.text.contains(" or ");
-    (branch || ternary)
-        && (says_any(&norm(&line.text), ABSENCE)
-            || line
-                .tokens
-                .iter()
-                .any(|token| matches!(token, Token::Sign('<' | '>' | '!'))))
+    let refuses = branch && REFUSES.iter().any(|word| line.text.contains(word));
+    refuses
+        || (branch || ternary)
+            && (says_any(&norm(&line.text), ABSENCE)
+                || line
+                    .tokens
+                    .iter()
+                    .any(|token| matches!(token, Token::Sign('<' | '>' | '!'))))
 }
 
 /// What a condition is about: its words, without those of branches and of absence.
@@ -229,7 +241,7 @@ fn conditions(hunk: &Hunk, found: &mut Vec<Finding>) {
             .collect()
     };
     for (old, new) in hunk.replaced() {
-        if signs(old) != signs(new) && words(old) == words(new) {
+        if signs(old) != signs(new) && (words(old) == words(new) || calculates(old, new)) {
             found.push(Finding::new(
                 Effect::ConditionChanged,
                 0.7,
@@ -245,6 +257,21 @@ fn conditions(hunk: &Hunk, found: &mut Vec<Finding>) {
     }
 }
 
+/// The same names, with another number of operands that are numbers: `x + n` and `x + n + 1`.
+fn calculates(old: &Line, new: &Line) -> bool {
+    let names = |line: &Line| -> Vec<Token> {
+        let named = |token: &&Token| matches!(token, Token::Word(_) | Token::Text(_));
+        line.tokens.iter().filter(named).cloned().collect()
+    };
+    let numbers = |line: &Line| {
+        line.tokens
+            .iter()
+            .filter(|token| matches!(token, Token::Number(..)))
+            .count()
+    };
+    numbers(old) != numbers(new) && names(old) == names(new)
+}
+
 fn handlers(hunk: &Hunk, found: &mut Vec<Finding>) {
     let handles = |line: &Line| says_any(&norm(&line.text), HANDLERS) && !line.tokens.is_empty();
     let (before, after) = (
@@ -252,9 +279,10 @@ fn handlers(hunk: &Hunk, found: &mut Vec<Finding>) {
         hunk.added.iter().filter(|line| handles(line)).count(),
     );
     if before > after {
+        let helper = hunk.added.iter().any(|line| calls_new(line, hunk));
         found.push(Finding::new(
             Effect::HandlerRemoved,
-            0.8,
+            if helper { 0.4 } else { 0.8 },
             "removes the handling of a failure",
         ));
     }

@@ -7,6 +7,7 @@
 
 use super::super::diff::{Hunk, Line};
 use super::super::lexis::{Token, norm, says_any};
+use super::data::is_data;
 use super::{Effect, Finding};
 
 const KEYS: &[&str] = &[
@@ -21,6 +22,20 @@ const KEYS: &[&str] = &[
     "dedup",
     "idempot",
 ];
+/// What tells a repeated request from a new one, and a stale copy from a fresh one.
+const ONCE: &[&str] = &[
+    "idempot",
+    "dedup",
+    "if match",
+    "etag",
+    "version",
+    "on conflict",
+    "nonce",
+    "request id",
+    "unique",
+    "distinct",
+    "if not exists",
+];
 /// From quiet to talkative.
 const LEVELS: &[&str] = &["off", "fatal", "error", "warn", "info", "debug", "trace"];
 
@@ -34,6 +49,22 @@ pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
                 Effect::IdentityChanged,
                 if after.len() < before.len() { 0.8 } else { 0.5 },
                 format!("makes a key of {told} parts: `{}`", new.text.trim()),
+            ));
+        }
+        let once = |line: &Line| says_any(&norm(&line.text), ONCE);
+        if once(old) && !once(new) {
+            let told = format!("no longer tells what is repeated or stale: `{}`", new.text.trim());
+            found.push(Finding::new(Effect::LockRemoved, 0.9, told));
+        }
+        if let (Some(before), Some(after)) = (key_value(old), key_value(new))
+            && before != after
+            && !is_data(&hunk.file)
+        {
+            let constant = after.iter().all(|token| !matches!(token, Token::Word(_)));
+            found.push(Finding::new(
+                Effect::IdentityChanged,
+                if constant { 0.9 } else { 0.7 },
+                format!("makes a key of something else: `{}`", new.text.trim()),
             ));
         }
         if let (Some(quiet), Some(loud)) = (level(old), level(new))
@@ -52,6 +83,19 @@ pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
             found.push(Finding::new(Effect::LogsMore, 0.7, "no longer writes its log aside"));
         }
     }
+}
+
+/// What is assigned to something called a key: `key: order.id`, `$cacheKey = …`, `partition_key=…`.
+fn key_value(line: &Line) -> Option<Vec<&Token>> {
+    let at = line.tokens.windows(2).position(|two| match two {
+        [Token::Word(name), Token::Sign(':' | '=')] => norm(name).ends_with(" key "),
+        _ => false,
+    })?;
+    let ends = |token: &Token| matches!(token, Token::Sign(',' | ';'));
+    let rest = line.tokens[at + 2..]
+        .iter()
+        .skip_while(|token| matches!(token, Token::Sign('=')));
+    Some(rest.take_while(|token| !ends(token)).collect())
 }
 
 /// What is put into a text: `{a.b}`, `${a}`, `#{a}`, `%s`, or what is added to it with `+`.

@@ -5,7 +5,7 @@
 //! grows with the logarithm of the factor: a fifth more is tuning, a factor of ten is another system.
 
 use super::super::diff::{Hunk, Line};
-use super::super::lexis::{Token, Unit, norm, quantities, says_any, words};
+use super::super::lexis::{Token, Unit, line_unit, norm, quantities, says_any, words};
 use super::super::symptoms::rounded;
 use super::{Effect, Finding};
 
@@ -113,7 +113,7 @@ const KNOBS: &[Knob] = &[
     Knob {
         names: &["memory", "heap", "xmx", "mem limit"],
         lowered: (Effect::MemoryLowered, 0.9),
-        raised: (Effect::CacheGrown, 0.3),
+        raised: (Effect::CacheGrown, 0.5),
     },
     Knob {
         names: &["cache", "entries", "max size", "maxsize", "lru"],
@@ -137,6 +137,21 @@ const KNOBS: &[Knob] = &[
         raised: (Effect::IntervalRaised, 0.5),
     },
     Knob {
+        names: &[
+            "compress",
+            "quality",
+            "level",
+            "rounds",
+            "cost",
+            "iterations",
+            "work factor",
+            "brotli",
+            "bcrypt",
+        ],
+        lowered: (Effect::ThresholdChanged, 0.3),
+        raised: (Effect::HeavyWork, 0.7),
+    },
+    Knob {
         names: &["limit", "max", "buffer", "queue", "size", "depth"],
         lowered: (Effect::CapacityLowered, 0.8),
         raised: (Effect::CapacityRaised, 0.6),
@@ -155,8 +170,37 @@ pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
             let changed = before.iter().zip(&after).filter(|(before, after)| before != after);
             changed.for_each(|(before, after)| found.extend(turned(hunk, new, *before, *after)));
         }
+        if before.is_empty()
+            && let Some((was, is)) = units(old, new)
+        {
+            // Nobody changes a unit to tune something.
+            let finding = turned(hunk, new, was, is);
+            found.extend(finding.map(|finding| Finding::new(finding.effect, finding.risk.max(0.7), finding.sentence)));
+        }
+        let calls = |line: &Line| super::calls::called(line).count();
+        if !before.is_empty()
+            && calls(new) > calls(old)
+            && old.text.split(['=', ':']).next().map(str::trim) == new.text.split(['=', ':']).next().map(str::trim)
+            && let Some((knob, name)) = knob(hunk, new).filter(|_| old.text.contains(['=', ':']))
+        {
+            let told = format!("no longer sets {name} by a number: `{}`", new.text.trim());
+            found.push(Finding::new(knob.raised.0, 0.6, told));
+        }
     }
     appeared(hunk, found);
+}
+
+/// The units of two lines with the same tokens but for one word that carries another unit: `ofMinutes`, `ofSeconds`.
+fn units(old: &Line, new: &Line) -> Option<((f64, Unit), (f64, Unit))> {
+    if old.tokens.len() != new.tokens.len() {
+        return None;
+    }
+    let mut differing = old.tokens.iter().zip(&new.tokens).filter(|(one, two)| one != two);
+    let (Token::Word(before), Token::Word(after)) = differing.next()? else {
+        return None;
+    };
+    let (was, is) = (line_unit(before)?, line_unit(after)?);
+    (differing.next().is_none() && was.0 == is.0).then_some(((was.1, was.0), (is.1, is.0)))
 }
 
 fn turned(hunk: &Hunk, line: &Line, before: (f64, Unit), after: (f64, Unit)) -> Option<Finding> {

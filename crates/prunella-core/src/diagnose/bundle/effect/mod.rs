@@ -12,11 +12,15 @@ mod access;
 mod behaviour;
 mod calls;
 mod connections;
+mod conversions;
 mod data;
 mod guards;
 mod keys;
 mod knobs;
+mod lasting;
 mod order;
+mod patterns;
+mod renames;
 mod schedule;
 mod settings;
 
@@ -88,6 +92,12 @@ pub(super) enum Effect {
     OrderChanged,
     ProbeChanged,
     LockRemoved,
+    ValueConverted,
+    ConstantChanged,
+    OtherCall,
+    PatternChanged,
+    GraceRemoved,
+    WritesFiles,
 }
 
 /// One thing that a change does.
@@ -132,6 +142,9 @@ static READERS: &[Reader] = &[
     schedule::read,
     keys::read,
     order::read,
+    conversions::read,
+    lasting::read,
+    patterns::read,
 ];
 
 pub(super) use data::is_data;

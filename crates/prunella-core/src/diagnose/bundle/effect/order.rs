@@ -27,6 +27,22 @@ const TURNS: &[&str] = &[
     "match",
     "case_",
     "when_",
+    "ack_",
+    "basic ack",
+    "acknowledge",
+    "commit",
+    "save",
+    "publish",
+    "lock",
+    "verify",
+    "validate",
+    "authenticate",
+    "authorize",
+    "register",
+    "flush",
+    "delete",
+    "migrate",
+    "close",
 ];
 
 pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {

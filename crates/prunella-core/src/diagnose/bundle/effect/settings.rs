@@ -217,8 +217,75 @@ pub(in crate::diagnose::bundle) fn dependency(line: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Tools of developers: none of them runs in production.
+const TOOLS: &[&str] = &[
+    "prettier",
+    "eslint",
+    "stylelint",
+    "jest",
+    "vitest",
+    "mocha",
+    "chai",
+    "cypress",
+    "playwright",
+    "husky",
+    "lint",
+    "commitlint",
+    "nodemon",
+    "pytest",
+    "tox",
+    "black",
+    "ruff",
+    "mypy",
+    "flake8",
+    "isort",
+    "pylint",
+    "coverage",
+    "nox",
+    "pre commit",
+    "rubocop",
+    "rspec",
+    "simplecov",
+    "phpunit",
+    "phpstan",
+    "psalm",
+    "junit",
+    "mockito",
+    "testng",
+    "surefire",
+    "checkstyle",
+    "spotbugs",
+    "spotless",
+    "jacoco",
+    "testcontainers",
+    "wiremock",
+    "ktlint",
+    "detekt",
+    "golangci",
+    "mockgen",
+    "testify",
+    "gomock",
+    "credo",
+    "dialyxir",
+    "xunit",
+    "nunit",
+    "moq",
+    "stylecop",
+    "criterion",
+    "proptest",
+    "insta",
+    "hypothesis",
+    "faker",
+    "types_",
+];
+
+/// Whether a line of a manifest is about such a tool.
+fn is_tool(line: &Line) -> bool {
+    dependency(&line.text).is_some_and(|name| says_any(&norm(&name), TOOLS))
+}
+
 fn versions(hunk: &Hunk, found: &mut Vec<Finding>) {
-    for (old, new) in hunk.replaced() {
+    for (old, new) in hunk.replaced().filter(|(_, new)| !is_tool(new)) {
         let name = dependency(&old.text);
         let told = |what: &str| {
             format!(
@@ -251,12 +318,13 @@ fn versions(hunk: &Hunk, found: &mut Vec<Finding>) {
             ([a, ..], [b, ..]) if a != b => (Effect::DependencyMajor, 0.9, "another major version"),
             // Below 1.0 a minor version may break: Semantic Versioning, item 4.
             ([0, a, _], [0, b, _]) if a != b => (Effect::DependencyMajor, 0.8, "another breaking version"),
-            ([_, a, _], [_, b, _]) if a != b => (Effect::DependencyMinor, 0.4, "another minor version"),
+            ([_, a, _], [_, b, _]) if a != b => (Effect::DependencyMinor, 0.35, "another minor version"),
             _ => (Effect::DependencyPatch, 0.15, "another patch version"),
         };
         found.push(Finding::new(effect, risk, told(what)));
     }
-    let count = |lines: &mut dyn Iterator<Item = &Line>| lines.filter(|line| line.tokens.len() > 1).count();
+    let count =
+        |lines: &mut dyn Iterator<Item = &Line>| lines.filter(|line| line.tokens.len() > 1 && !is_tool(line)).count();
     if count(&mut hunk.gone()) > count(&mut hunk.fresh()) {
         found.push(Finding::new(
             Effect::DependencyMajor,
@@ -317,7 +385,11 @@ fn literals(hunk: &Hunk, found: &mut Vec<Finding>) {
             };
             let address = (says_any(&was, ADDRESS) || new.text.contains("://")) && !spoken(new);
             let probes = is_data(&hunk.file) && hunk.context.iter().chain([old]).any(is_probe);
+            let variables = value(old)
+                .zip(value(new))
+                .filter(|(old, new)| is_variable(old) && is_variable(new));
             let (effect, risk) = match (address, spoken(old) && spoken(new)) {
+                _ if variables.is_some() => (Effect::KeyRenamed, 0.9),
                 _ if probes => (Effect::ProbeChanged, 0.8),
                 (true, _) => (Effect::EndpointChanged, 0.8),
                 (false, true) => (Effect::TextChanged, 0.2),
@@ -330,6 +402,15 @@ fn literals(hunk: &Hunk, found: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// The name of an environment variable: `CARRIER_URL`.
+fn is_variable(text: &str) -> bool {
+    text.len() > 3
+        && text.contains('_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Words of a switch's two positions.
@@ -451,12 +532,11 @@ fn keys(hunk: &Hunk, found: &mut Vec<Finding>) {
     };
     let gone: Vec<&Line> = hunk.removed.iter().filter(|line| env(line)).collect();
     let fresh: Vec<&Line> = hunk.added.iter().filter(|line| env(line)).collect();
-    if !fresh.is_empty()
-        && gone
-            .iter()
-            .map(|line| &line.tokens)
-            .ne(fresh.iter().map(|line| &line.tokens))
-    {
+    let names = |lines: &[&Line]| -> Vec<Token> {
+        let all = lines.iter().flat_map(|line| &line.tokens);
+        all.filter(|token| matches!(token, Token::Text(_))).cloned().collect()
+    };
+    if !fresh.is_empty() && names(&gone) != names(&fresh) {
         found.push(Finding::new(
             Effect::KeyRenamed,
             0.8,
@@ -496,7 +576,7 @@ fn families(hunk: &Hunk, found: &mut Vec<Finding>) {
         (STARTUP, Effect::StartupChanged, "start-up"),
     ] {
         if says_any(&changed, words) {
-            let risk = if both { 0.5 } else { 0.3 };
+            let risk = if both { 0.5 } else { 0.15 };
             found.push(Finding::new(
                 effect,
                 risk,

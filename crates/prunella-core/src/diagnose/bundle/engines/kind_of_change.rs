@@ -6,7 +6,13 @@
 use super::{Case, DECISIVE, STRONG, Suspect, WEAK};
 use crate::diagnose::bundle::effect::Behaviour;
 
-pub(super) fn weigh(suspect: &Suspect<'_>, _: &Case<'_>) -> Vec<(f64, String)> {
+pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
+    if suspect.change.behaviour == Behaviour::Unchanged && case.misses(suspect) {
+        return vec![(
+            -WEAK,
+            "changes what is only told, but the failure misses what it took away".to_owned(),
+        )];
+    }
     let risk = suspect.change.findings.first();
     let (weight, sentence) = match suspect.change.behaviour {
         Behaviour::NotRun => (

@@ -9,6 +9,7 @@
 use super::{Case, STRONG, Suspect, WEAK};
 use crate::diagnose::bundle::catalogue::symptoms;
 use crate::diagnose::bundle::effect::{Behaviour, Finding};
+use crate::diagnose::bundle::not_code::{alone, rise};
 use crate::diagnose::bundle::phrases::Kind;
 
 /// Symptoms that code seldom causes: whoever accuses a commit has to explain them.
@@ -20,7 +21,17 @@ const OUTSIDE: &[Kind] = &[
     Kind::Network,
     Kind::Upstream,
     Kind::Clock,
+    Kind::Credential,
+    Kind::Component,
 ];
+/// Those that nobody says without meaning them: one source is enough.
+const EXPLICIT: &[Kind] = &[Kind::CertExpired, Kind::Credential, Kind::Component, Kind::Disk];
+/// Strength of one source.
+const SAID: f64 = 0.55;
+/// Symptoms of code that asks more often: without one of them, more incoming traffic is none of its doing.
+const LOADS: &[Kind] = &[Kind::Surge, Kind::FanOut, Kind::Retries, Kind::CacheMiss];
+/// Traffic that rose by this factor asks for an explanation of its own.
+const MANIFOLD: f64 = 2.0;
 /// Strength from which such a symptom needs an explanation: two independent sources.
 const SURE: f64 = 0.75;
 
@@ -40,12 +51,30 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
     };
     let open = OUTSIDE
         .iter()
-        .filter(|kind| case.symptoms.strength(**kind) >= SURE)
+        .filter(|kind| case.symptoms.strength(**kind) >= if EXPLICIT.contains(kind) { SAID } else { SURE })
+        .chain(told_by_others(case))
         .find(|kind| !findings.iter().any(|finding| causes(finding, **kind)));
     if let Some(kind) = open {
         reasons.push((-STRONG, format!("what it does cannot lead to {}", kind.label())));
     }
+    if let Some((_, told)) = alone(case).pop() {
+        reasons.push((-STRONG, told));
+    }
+    if let Some(moved) = rise(case).filter(|moved| moved.shift.ratio() >= MANIFOLD)
+        && !LOADS
+            .iter()
+            .any(|kind| findings.iter().any(|finding| causes(finding, *kind)))
+    {
+        let told = format!("what it does cannot raise {} of {}", moved.metric, moved.subject);
+        reasons.push((-STRONG, told));
+    }
     reasons
+}
+
+/// An outage that a status page or another document beside the telemetry tells of.
+fn told_by_others(case: &Case<'_>) -> Option<&'static Kind> {
+    let symptom = case.symptoms.kinds.get(&Kind::Upstream)?;
+    symptom.sources.contains("context").then_some(&Kind::Upstream)
 }
 
 /// How informative a kind of symptom is: every incident has errors and slow answers.
@@ -80,7 +109,12 @@ fn explained(suspect: &Suspect<'_>, case: &Case<'_>) -> (f64, String) {
     }
     matches.sort_by(|one, two| two.0.total_cmp(&one.0));
     let Some((best, first, sentence)) = matches.first().cloned() else {
-        return (-2.0 * WEAK, "what it does explains nothing of what is seen".to_owned());
+        // What is not understood does not speak against it as what is understood and does not fit.
+        return if suspect.change.behaviour == Behaviour::Risky {
+            (-2.0 * WEAK, "what it does explains nothing of what is seen".to_owned())
+        } else {
+            (-WEAK, "what it does is not known to cause what is seen".to_owned())
+        };
     };
     let second = matches
         .iter()

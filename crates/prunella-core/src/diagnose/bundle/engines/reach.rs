@@ -3,7 +3,8 @@
 //! *Signals*: deploys, paths, services that hurt, calls between services.
 //! *Method*: a change deployed to a service that hurts is likelier than one deployed to its neighbour, and that one
 //! likelier than one deployed to a bystander. What connects services is not always recorded: a bystander of which the
-//! failure names what was changed, or which is infrastructure without telemetry, is farther, but not out.
+//! failure names what was changed, which changes the shape of what others read, or which is infrastructure without
+//! telemetry, is farther, but not out.
 
 use super::{Case, STRONG, Suspect, WEAK};
 use crate::diagnose::bundle::not_code::common_host;
@@ -30,6 +31,9 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
     } else if case.is_silent(suspect) {
         let told = "configures something that reports nothing itself";
         reasons.push((-2.0 * WEAK, told.to_owned()));
+    } else if suspect.shapes() {
+        let told = "runs in no service that hurts, but changes the shape of what others read";
+        reasons.push((-3.0 * WEAK, told.to_owned()));
     } else {
         reasons.push((-5.0 * WEAK, "runs in no service that hurts".to_owned()));
     }

@@ -6,7 +6,7 @@
 //! empty or age something may take hours. A flag that the change reads and that was flipped restarts the clock.
 
 use super::{Case, EXCLUDED, Suspect, UNLIKELY, WEAK};
-use crate::diagnose::bundle::catalogue::is_late;
+use crate::diagnose::bundle::lateness::is_late;
 use crate::diagnose::bundle::lexis::norm;
 
 const MINUTE: i64 = 60_000;

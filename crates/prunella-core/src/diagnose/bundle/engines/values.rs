@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Case, FAIR, Suspect, WEAK};
 use crate::diagnose::bundle::diff::{Hunk, Line};
-use crate::diagnose::bundle::lexis::{Token, Unit, quantities, tokens};
+use crate::diagnose::bundle::lexis::{Token, Unit, norm, quantities, says_any, tokens};
 use crate::diagnose::words::words;
 
 type Value = (i64, Unit);
@@ -41,17 +41,16 @@ fn among(value: &Value, all: &BTreeSet<Value>) -> bool {
 
 /// The failure asks for a name that the change took away, or knows one that it brought.
 pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)> {
-    let of = |side: fn(&Hunk) -> &[Line]| -> BTreeSet<String> {
-        suspect
-            .change
-            .hunks
-            .iter()
-            .flat_map(side)
-            .filter(|line| !line.tokens.is_empty())
-            .flat_map(|line| whole(&line.text))
-            .collect()
+    // A line that logs has the words of the log: that it was changed says nothing of why it is written.
+    let of = |side: fn(&Hunk) -> &[Line]| -> Vec<&Line> {
+        let lines = suspect.change.hunks.iter().flat_map(side);
+        lines.filter(|line| !logs(line)).collect()
     };
-    let (removed, added) = (of(|hunk| &hunk.removed), of(|hunk| &hunk.added));
+    let named = |lines: &[&Line]| -> BTreeSet<String> { lines.iter().flat_map(|line| names_of(line)).collect() };
+    let (old, new) = (of(|hunk| &hunk.removed), of(|hunk| &hunk.added));
+    let (removed, added) = (named(&old), named(&new));
+    let drops: Vec<&Line> = new.into_iter().filter(|line| drops(line)).collect();
+    let dropped = named(&drops);
     let bad: BTreeSet<String> = case
         .symptoms
         .sayings
@@ -66,9 +65,19 @@ pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>)
             && !case.subject_words.contains(*word)
             && case.rarity.get(*word).is_none_or(|commits| *commits <= 2)
     };
+    // A word of the language is in both for other reasons; a name that somebody made up is not.
+    let inner = inner_capitals(suspect);
+    let strong = |word: &str| {
+        word.len() >= 9 || word.contains(|c: char| c.is_ascii_digit() || matches!(c, '_' | '-')) || inner.contains(word)
+    };
+    let weigh = |weight: f64, word: &str| if strong(word) { weight } else { 0.5 * weight };
     let mut reasons = Vec::new();
-    if let Some(word) = removed.difference(&added).find(telling) {
-        reasons.push((FAIR, format!("the failure names `{word}`, which it took away")));
+    let gone = removed.difference(&added).chain(&dropped);
+    if let Some(word) = best(gone.filter(telling), strong) {
+        reasons.push((
+            weigh(FAIR, word),
+            format!("the failure names `{word}`, which it took away"),
+        ));
     }
     let headings: BTreeSet<String> = suspect
         .change
@@ -76,16 +85,76 @@ pub(in crate::diagnose::bundle) fn names(suspect: &Suspect<'_>, case: &Case<'_>)
         .iter()
         .flat_map(|hunk| whole(&hunk.heading))
         .collect();
-    if let Some(word) = headings.iter().find(telling) {
+    if let Some(word) = best(headings.iter().filter(telling), strong) {
         reasons.push((
-            WEAK,
+            weigh(WEAK, word),
             format!("the failure names `{word}`, in which it changes something"),
         ));
     }
-    if let Some(word) = added.difference(&removed).find(telling) {
-        reasons.push((WEAK, format!("the failure names `{word}`, which it brought")));
+    if let Some(word) = best(added.difference(&removed).filter(telling), strong) {
+        reasons.push((
+            weigh(WEAK, word),
+            format!("the failure names `{word}`, which it brought"),
+        ));
+    } else if reasons.is_empty()
+        && let Some(word) = best(added.intersection(&removed).filter(telling), strong)
+    {
+        let told = format!("the failure names `{word}`, of which it changes the line");
+        reasons.push((weigh(WEAK, word), told));
     }
     reasons
+}
+
+/// Names of the change with a capital inside, in lower case.
+fn inner_capitals(suspect: &Suspect<'_>) -> BTreeSet<String> {
+    let lines = suspect
+        .change
+        .hunks
+        .iter()
+        .flat_map(|hunk| hunk.removed.iter().chain(&hunk.added));
+    let named = lines.flat_map(|line| &line.tokens).filter_map(|token| match token {
+        Token::Word(word) => Some(word),
+        _ => None,
+    });
+    let inner = |word: &&String| {
+        word.chars()
+            .zip(word.chars().skip(1))
+            .any(|(one, two)| one.is_lowercase() && two.is_uppercase())
+    };
+    named.filter(inner).map(|word| word.to_lowercase()).collect()
+}
+
+/// A made-up name if there is one, else any.
+fn best<'a>(words: impl Iterator<Item = &'a String>, strong: impl Fn(&str) -> bool) -> Option<&'a String> {
+    words.min_by_key(|word| !strong(word))
+}
+
+/// Whether a line writes a log.
+fn logs(line: &Line) -> bool {
+    const LOGS: &[&str] = &[
+        "log", "logger", "logging", "slog", "zap", "logrus", "console", "println", "printf", "print", "puts",
+    ];
+    line.tokens.windows(2).any(|two| {
+        matches!(two, [Token::Word(word), Token::Sign('.' | '(' | '!')] if LOGS.contains(&word.to_lowercase().as_str()))
+    })
+}
+
+/// Whether an added line takes something away.
+fn drops(line: &Line) -> bool {
+    says_any(
+        &norm(&line.text),
+        &["drop_", "remove column", "remove field", "rename_", "delete column"],
+    )
+}
+
+/// The identifiers of a line and its texts that are names, without what is told to people.
+fn names_of(line: &Line) -> BTreeSet<String> {
+    let named = line.tokens.iter().filter_map(|token| match token {
+        Token::Word(word) => Some(word.as_str()),
+        Token::Text(text) if !text.trim().contains(' ') => Some(text.as_str()),
+        _ => None,
+    });
+    named.flat_map(whole).collect()
 }
 
 /// Whole identifiers in lower case, as long as they are not everywhere.

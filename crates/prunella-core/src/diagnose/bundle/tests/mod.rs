@@ -1,5 +1,5 @@
-//! What the catalogue is held to beyond the public benchmark: `incidents.txt`, and `unseen.txt`, of which the ranking
-//! at first sight is told in BENCHMARKS.md.
+//! What the catalogue is held to beyond the public benchmark: `incidents.txt`, and `unseen.txt` and `unseen_more.txt`, of
+//! which the ranking at first sight is told in BENCHMARKS.md.
 
 mod notation;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use notation::{Incident, MINUTE, ONSET, START, at, read};
+use notation::{GUILTY, Incident, MINUTE, ONSET, START, at, read};
 
 fn parse(incident: &Incident) -> Bundle {
     let text = |values: &[Value]| Value::from(values).to_string();
@@ -29,7 +29,11 @@ fn parse(incident: &Incident) -> Bundle {
 
 fn incidents() -> Vec<Incident> {
     static ALL: LazyLock<Vec<Incident>> = LazyLock::new(|| {
-        let texts = [include_str!("incidents.txt"), include_str!("unseen.txt")];
+        let texts = [
+            include_str!("incidents.txt"),
+            include_str!("unseen.txt"),
+            include_str!("unseen_more.txt"),
+        ];
         texts.into_iter().flat_map(read).collect()
     });
     ALL.clone()
@@ -37,7 +41,7 @@ fn incidents() -> Vec<Incident> {
 
 fn is_right(incident: &Incident, found: &BundleDiagnosis) -> bool {
     match &found.answer {
-        Answer::Commit(sha) => incident.guilty && sha == "c0ffee0000000000",
+        Answer::Commit(sha) => incident.guilty && sha == GUILTY,
         Answer::NoCodeCause(_) => !incident.guilty,
     }
 }
@@ -79,7 +83,9 @@ fn names_the_guilty_or_nobody() {
     let mut wrong = String::new();
     for incident in incidents() {
         let found = diagnose(&parse(&incident));
-        if !is_right(&incident, &found) {
+        if incident.missed {
+            assert!(!is_right(&incident, &found), "{} is no longer missed", incident.name);
+        } else if !is_right(&incident, &found) {
             wrong.push_str(&told(&incident, &found));
         }
     }
@@ -120,7 +126,7 @@ fn the_probabilities_are_a_distribution() {
 #[test]
 fn an_unread_or_undeployed_diff_is_never_named() {
     for incident in incidents().into_iter().filter(|incident| incident.guilty) {
-        let guilty = |commit: &Commit| commit.sha == "c0ffee0000000000";
+        let guilty = |commit: &Commit| commit.sha == GUILTY;
         let mut unread = parse(&incident);
         unread
             .commits
@@ -130,14 +136,14 @@ fn an_unread_or_undeployed_diff_is_never_named() {
         let mut late = parse(&incident);
         late.deploys
             .iter_mut()
-            .filter(|deploy| deploy.sha == "c0ffee0000000000")
+            .filter(|deploy| deploy.sha == GUILTY)
             .for_each(|deploy| {
                 deploy.at_ms = Some(at(25));
             });
         for bundle in [unread, late] {
             assert_ne!(
                 diagnose(&bundle).answer,
-                Answer::Commit("c0ffee0000000000".to_owned()),
+                Answer::Commit(GUILTY.to_owned()),
                 "{}",
                 incident.name
             );
