@@ -33,6 +33,7 @@ struct Life {
 }
 
 /// A kind of life; its level in parts of the usual one.
+#[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
     leaks: bool,

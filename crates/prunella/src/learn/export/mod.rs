@@ -177,7 +177,7 @@ mod tests {
         let file = |n: usize| format!("KEY = '{token}'\n\n\ndef f(x):\n    return x + {n}\n");
         builder.commit(&[("a.py", &file(0))], "Add");
         for n in 1..=20 {
-            builder.commit(&[("a.py", &file(n))], &format!("Fix sum {n} for zoe@example.org"));
+            builder.commit(&[("a.py", &file(n))], &format!("Fix sum {n} for zoe@shop.example.de"));
         }
         let repo = Repo::open(builder.path()).unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!((exported.train, exported.test), (17, 3));
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         let all: String = exported.files.iter().map(|name| read(name)).collect();
-        assert!(!all.contains(&token) && !all.contains("zoe@example.org"));
+        assert!(!all.contains(&token) && !all.contains("zoe@shop.example.de"));
         assert!(all.contains("PRUNELLA_SECRET_1_"));
         let rows: Vec<Value> = read("test.chat.jsonl")
             .lines()
