@@ -10,7 +10,7 @@
 //! while the other did not move. From then on the standardised residual of each window, cut at
 //! three, goes into a two-sided CUSUM (allowance 0.75, limit 16: one false alarm in about 10¹⁰ windows of a pair, were
 //! residuals normal). Windows that raise no suspicion go on teaching, with a half-life of an hour of windows at most, so
-//! that ratios may have their hours. Two lengths of window see frequent and rare events.
+//! that ratios may have their hours; where one of the two falls, they teach no more than the cut. Two lengths of window see frequent and rare events.
 //!
 //! *Source.* E. S. Page, "Continuous inspection schemes", Biometrika 1954; Lorden, "Procedures for reacting to a change in
 //! distribution", 1971; invariants between counts as in Lou et al., "Mining invariants from console logs for system problem
@@ -41,6 +41,8 @@ const MIN_CHANGE: f64 = 0.15;
 /// The same for a pair that was exact.
 const MIN_CHANGE_EXACT: f64 = 0.04;
 
+/// The share of its usual count below which a counter has fallen.
+const FALLEN: f64 = 0.6;
 /// Weight of a window beside the next; a ratio is on its way back if its latest windows are off by this share at most of
 /// what all were off.
 const FADE: f64 = 0.8;
@@ -166,7 +168,17 @@ impl Pair {
             self.run = (self.run.0 + a, self.run.1 + b, self.run.2.saturating_add(1));
         }
         if high < CALM {
-            self.learn(a, b);
+            // The first windows in which one of the two falls come before it is suspected. As they are, they would teach
+            // that the two have nothing to do with each other, and the break would never be said. A surge of one does
+            // teach that.
+            let falls = (z <= -CUT && b < FALLEN * base.b / base.n) || (z >= CUT && a < FALLEN * mean_a);
+            let taught = if falls {
+                (r * a + z * variance.sqrt()).max(0.0)
+            } else {
+                b
+            };
+            self.base.add(a, taught);
+            self.count(a, b);
             self.alarmed = 0;
         }
         let now = self.run.1 / self.run.0.max(1e-9);
@@ -206,6 +218,11 @@ impl Pair {
 
     fn learn(&mut self, a: f64, b: f64) {
         self.base.add(a, b);
+        self.count(a, b);
+    }
+
+    /// Remembers what ratios there were.
+    fn count(&mut self, a: f64, b: f64) {
         let block = &mut self.block;
         *block = (block.0 + a, block.1 + b, block.2 + 1);
         if block.2 >= BLOCK && block.0 > 0.0 {

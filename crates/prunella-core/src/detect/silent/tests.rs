@@ -186,17 +186,30 @@ fn state_survives_a_restart_and_is_bounded() {
     assert!(case.silent.overflows()[1].count > 4_000);
 }
 
-#[test]
-fn counters_of_several_processes_are_not_one() {
-    let mut rng = Prng::new(4);
-    let mut silent = Silent::new(8 << 20);
-    let mut totals = [[1_000.0, 200.0], [50_000.0, 9_000.0], [7.0, 1.0]];
-    let mut out = Vec::new();
-    for minute in 0..600_i64 {
-        for (instance, totals) in totals.iter_mut().enumerate() {
-            let requests = rng.binomial(2_000, 0.5);
+/// Three processes of a service that tell their totals once a minute.
+struct Pods {
+    silent: Silent,
+    rng: Prng,
+    totals: [[f64; 2]; 3],
+    minute: i64,
+}
+
+impl Pods {
+    fn new() -> Self {
+        Self {
+            silent: Silent::new(8 << 20),
+            rng: Prng::new(4),
+            totals: [[1_000.0, 200.0], [50_000.0, 9_000.0], [7.0, 1.0]],
+            minute: 0,
+        }
+    }
+
+    fn minute(&mut self, share: f64) -> Vec<Anomaly> {
+        let mut out = Vec::new();
+        for (instance, totals) in self.totals.iter_mut().enumerate() {
+            let requests = self.rng.binomial(2_000, 0.5);
             totals[0] += requests as f64;
-            totals[1] += rng.binomial(requests, 0.2) as f64;
+            totals[1] += self.rng.binomial(requests, share) as f64;
             let origin = Origin {
                 instance: format!("pod-{instance}"),
                 ..origin()
@@ -215,14 +228,27 @@ fn counters_of_several_processes_are_not_one() {
                     },
                     attributes: &[],
                 };
-                silent.point(&origin, &point, &mut out);
+                self.silent.point(&origin, &point, &mut out);
             }
         }
         for part in 1..=4 {
-            silent.tick(1_700_000_000_000 + minute * 60_000 + part * 15_000, &mut out);
+            let now_ms = 1_700_000_000_000 + self.minute * 60_000 + part * 15_000;
+            self.silent.tick(now_ms, &mut out);
         }
+        self.minute += 1;
+        out
+    }
+}
+
+#[test]
+fn counters_of_several_processes_are_not_one() {
+    let mut pods = Pods::new();
+    for minute in 0..600 {
+        let out = pods.minute(0.2);
         assert!(out.is_empty(), "minute {minute}: {out:#?}");
     }
+    let found = (0..60).find(|_| !pods.minute(0.05).is_empty());
+    assert!(found.is_some_and(|minutes| minutes < 30), "{found:?}");
 }
 
 #[test]
