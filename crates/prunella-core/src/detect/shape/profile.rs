@@ -67,6 +67,35 @@ struct AtPlace {
     counts: [u32; COUNTED],
     size: Spread,
     magnitude: Spread,
+    /// The magnitude lately, in 256ths of a half octave: the latest answers weigh most.
+    #[serde(default)]
+    lately: i32,
+}
+
+/// How far the latest numbers are from the middle of all, in 256ths of a half octave, where they follow a trend: numbers
+/// that are counted up from the first to the newest are two half octaves above their median.
+const TREND: i32 = 384;
+
+impl AtPlace {
+    fn add_magnitude(&mut self, magnitude: i32) {
+        let value = magnitude * 256;
+        self.lately = if self.magnitude.total() == 0 {
+            value
+        } else {
+            self.lately + (value - self.lately) / 16
+        };
+        self.magnitude.add(magnitude, 1);
+    }
+
+    /// Above zero where numbers grow in time, such as identifiers of what is made; below where they shrink.
+    fn trend(&self) -> i32 {
+        let middle = self.magnitude.quantile(0.5).unwrap_or(0) * 256;
+        match self.lately - middle {
+            far if far >= TREND => 1,
+            far if far <= -TREND => -1,
+            _ => 0,
+        }
+    }
 }
 
 /// How answers of one route look.
@@ -158,7 +187,7 @@ impl Profile {
             at.size.add(size, 1);
         }
         if let Some(magnitude) = magnitude {
-            at.magnitude.add(magnitude, 1);
+            at.add_magnitude(magnitude);
         }
     }
 
@@ -219,10 +248,19 @@ impl Profile {
             (_, Trait::Smaller | Trait::Larger) => 0,
             _ => 3,
         };
-        Some(Limit {
+        let mut limit = Limit {
             low: spread.quantile(0.02)? - margin,
             high: spread.quantile(0.98)? + margin,
-        })
+        };
+        // What grows in time goes on growing: a later release has greater numbers, and is not to blame for it.
+        if matches!(what, Trait::Lower | Trait::Higher) {
+            match self.places.get(at)?.trend() {
+                1 => limit.high = i32::MAX,
+                -1 => limit.low = i32::MIN,
+                _ => {}
+            }
+        }
+        Some(limit)
     }
 
     /// The usual content type.
@@ -334,6 +372,9 @@ impl Profile {
             ours.asked += theirs.asked;
             ours.seen += theirs.seen;
             ours.size.merge(&theirs.size);
+            if theirs.magnitude.total() > 0 {
+                ours.lately = theirs.lately;
+            }
             ours.magnitude.merge(&theirs.magnitude);
             ours.counts.iter_mut().zip(theirs.counts).for_each(|(a, b)| *a += b);
         }
@@ -366,3 +407,27 @@ impl Profile {
 
 /// The place of the whole body's length.
 pub(super) const BYTES: &str = "<bytes>";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trend(numbers: impl IntoIterator<Item = u64>) -> i32 {
+        let mut at = AtPlace::default();
+        for number in numbers {
+            at.add_magnitude(half_octaves(number));
+        }
+        at.trend()
+    }
+
+    #[test]
+    fn numbers_that_are_counted_up_or_down_have_a_trend() {
+        assert_eq!(trend(1..500), 1);
+        assert_eq!(trend(1..5_000), 1);
+        assert_eq!(trend((1..500).rev()), -1);
+        assert_eq!(trend(1_000_000..1_005_000), 0);
+        assert_eq!(trend((0..5_000).map(|i| 10 + i * 7919 % 13)), 0);
+        assert_eq!(trend((0..5_000).map(|i| 1 + i * 7919 % 4_000)), 0);
+        assert_eq!(trend([]), 0);
+    }
+}

@@ -54,6 +54,12 @@ pub(super) fn between(at: &str, what: Trait, limit: Limit) -> String {
         (_, Trait::Smaller | Trait::Larger) => " elements or bytes",
         _ => "",
     };
+    if limit.high == i32::MAX {
+        return format!("{:.0}{unit} and growing", size(limit.low));
+    }
+    if limit.low == i32::MIN {
+        return format!("{:.0}{unit} and falling", size(limit.high));
+    }
     if limit.low == limit.high {
         return format!("about {:.0}{unit}", size(limit.low));
     }
