@@ -140,6 +140,9 @@ pub(super) fn queue(service: &ServiceName, release: &ReleaseId, name: &str, stuc
     anomaly(claim, "how it drained before", vec![sentence])
 }
 
+/// A counter fell by itself if the other moved by less than this part of its fall, both as logarithms.
+const ALONE: f64 = 0.5;
+
 /// A counter whose ratios to others broke.
 pub(super) fn ratio(
     service: &ServiceName,
@@ -152,13 +155,19 @@ pub(super) fn ratio(
     let (mut fell, mut exact, mut windows, mut score) = (false, false, 0, 0.0_f64);
     for (a, b, broken) in pairs {
         // Said as the culprit per the other.
-        let (one, other, before, now) = if *b == culprit {
-            (b, a, broken.before, broken.now)
+        let (one, other, before, now, moved) = if *b == culprit {
+            (b, a, broken.before, broken.now, (broken.moved.1, broken.moved.0))
         } else {
-            (a, b, 1.0 / broken.before.max(1e-9), 1.0 / broken.now.max(1e-9))
+            let inverse = |ratio: f64| 1.0 / ratio.max(1e-9);
+            (a, b, inverse(broken.before), inverse(broken.now), broken.moved)
         };
-        // The first pair is the clearest one.
-        fell = if evidence.is_empty() { now < before } else { fell };
+        // The first pair is the clearest one. Where both moved, the traffic did, and the other may be what changed.
+        let alone = moved.0 < 0.0 && moved.1.abs() < ALONE * moved.0.abs();
+        fell = if evidence.is_empty() {
+            now < before && alone
+        } else {
+            fell
+        };
         exact |= broken.exact;
         windows = windows.max(broken.windows);
         score = score.max(broken.score);
@@ -176,7 +185,7 @@ pub(super) fn ratio(
         (false, true) => (Severity::Page, "a ratio that always held is broken"),
         (false, false) => (
             Severity::Odd,
-            "more is done than before, by a ratio that was never exact",
+            "a ratio that was never exact is another, and nothing fell by itself",
         ),
     };
     let claim = Claim {
