@@ -3,6 +3,7 @@
 //! The library exists so that the scenario tests, the benchmarks and the binary share one implementation; it is not a
 //! public API.
 
+mod calendar;
 pub mod checkout;
 pub mod cli;
 pub mod clock;

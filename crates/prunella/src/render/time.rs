@@ -1,31 +1,13 @@
 //! Times for people. Absolute times are in UTC: the ledger is read on other machines than it was written on.
 
-const DAY_MS: i64 = 86_400_000;
+use crate::calendar::date;
 
-/// Year, month and day of a day since the epoch, by the proleptic Gregorian calendar.
-///
-/// *Source*: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
+const DAY_MS: i64 = 86_400_000;
 
 /// `2026-03-01 10:00:00Z` from milliseconds since the epoch.
 #[must_use]
 pub fn utc(at_ms: i64) -> String {
-    let (year, month, day) = civil(at_ms.div_euclid(DAY_MS));
+    let (year, month, day) = date(at_ms.div_euclid(DAY_MS));
     format!("{year:04}-{month:02}-{day:02} {}Z", time_of_day(at_ms))
 }
 
