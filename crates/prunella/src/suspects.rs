@@ -84,7 +84,8 @@ fn touching(repo: &Repo, head: &CommitId, files: &BTreeSet<String>) -> BTreeSet<
     files.iter().take(MAX_FILES).flat_map(commits).collect()
 }
 
-fn suspect(info: &CommitInfo, diff: &CommitDiff) -> SuspectInput {
+/// A commit as the ranking reads it.
+pub(crate) fn suspect(info: &CommitInfo, diff: &CommitDiff) -> SuspectInput {
     SuspectInput {
         commit: info.id.clone(),
         parents: info.parents.clone(),

@@ -6,13 +6,14 @@ mod vote;
 use std::collections::BTreeSet;
 
 use prunella_core::diagnose::hunks::CommitDiff;
-use prunella_core::diagnose::rank::{ChangedFile, Ranking, SuspectInput, Symptom, rank};
+use prunella_core::diagnose::rank::{Hints, Ranking, SuspectInput, Symptom, rank_with};
 use prunella_core::id::CommitId;
 
 use super::covered::Covered;
 use super::oracle::Target;
 use crate::diffs;
 use crate::git::{CommitInfo, Repo};
+use crate::suspects::{hints, suspect};
 use vote::votes;
 
 /// Commits whose changes are read.
@@ -33,19 +34,7 @@ pub(super) fn ranked(
         .take(MAX_READ)
         .filter_map(|info| Some((info, diffs::of(repo, info).ok()?)))
         .collect();
-    let generated = prunella_lang::paths::is_generated_or_lock;
-    let input = |(info, diff): &(&CommitInfo, CommitDiff)| SuspectInput {
-        commit: info.id.clone(),
-        parents: info.parents.clone(),
-        author_time_ms: info.authored_ms,
-        subject: info.subject.clone(),
-        files: diff
-            .files()
-            .iter()
-            .map(|f| ChangedFile::from_change(f, generated(f.path())))
-            .collect(),
-    };
-    let inputs: Vec<SuspectInput> = read.iter().map(input).collect();
+    let inputs: Vec<SuspectInput> = read.iter().map(|(info, diff)| suspect(info, diff)).collect();
     let symptom = Symptom {
         identity: target.identity.clone(),
         exceptions: target.exceptions.clone(),
@@ -53,7 +42,11 @@ pub(super) fn ranked(
         onset_ms: range.first().map_or(0, |info| info.authored_ms),
         roots: Vec::new(),
     };
-    let mut ranking = rank(&inputs, &symptom);
+    let hints = Hints {
+        test_source: source_of(repo, head, target.test.as_deref()),
+        ..hints(repo, head)
+    };
+    let mut ranking = rank_with(&inputs, &symptom, &hints);
     if !covered.is_empty() {
         let text = |path: &str| {
             let file = repo.file_at(head, path).ok().flatten()?;
@@ -65,6 +58,13 @@ pub(super) fn ranked(
         weigh(&mut ranking, &commits.zip(votes).collect::<Vec<_>>());
     }
     ranking
+}
+
+/// The text of the file that the failing test's name begins with; empty if it names none.
+fn source_of(repo: &Repo, head: &CommitId, test: Option<&str>) -> String {
+    let path = test.and_then(|test| test.split("::").next());
+    let file = path.and_then(|path| repo.file_at(head, path).ok().flatten());
+    file.map_or_else(String::new, |file| String::from_utf8_lossy(&file.content).into_owned())
 }
 
 /// The commits that changed a file that the failing test runs or whose frames it shows; all, if that is none. Newest
