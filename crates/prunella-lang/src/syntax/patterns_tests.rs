@@ -39,6 +39,13 @@ fn applied(patterns: Vec<Pattern>, source: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_a_docstring_says_is_no_edit() {
+    let file = |doc: &str, value: &str| format!("def f(a):\n    '''{doc}'''\n    return a + {value}\n");
+    assert_eq!(python(&file("One.", "1"), &file("Another one.", "1")), []);
+    assert!(!python(&file("One.", "1"), &file("One.", "2")).is_empty());
+}
+
+#[test]
 fn an_edit_is_as_small_as_it_can_be() {
     let found = python(
         "import a\n\ndef f(x):\n    y = g(x)\n    return h(y, 1)\n",

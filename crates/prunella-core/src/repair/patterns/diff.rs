@@ -98,6 +98,12 @@ fn is_compound(tree: &Tree, id: NodeId) -> bool {
             .any(|child| tree.kind(*child) == Kind::Block)
 }
 
+/// Whether a statement is a text and nothing else: a docstring.
+fn is_text(tree: &Tree, id: NodeId) -> bool {
+    let children = &tree.node(id).children;
+    tree.kind(id) == Kind::ExprStmt && matches!(children[..], [only] if tree.kind(only) == Kind::Str)
+}
+
 impl Diff<'_> {
     fn compare(&mut self, old: NodeId, new: NodeId) {
         if self.old_hashes[&old] == self.new_hashes[&new] {
@@ -172,6 +178,10 @@ impl Diff<'_> {
     }
 
     fn changed(&mut self, old: &[NodeId], new: &[NodeId]) {
+        // What a docstring says is no behaviour.
+        if old.iter().all(|id| is_text(self.old, *id)) {
+            return;
+        }
         self.record(old, new);
         if let ([old], [new]) = (old, new) {
             let (mut x, mut y) = (*old, *new);
