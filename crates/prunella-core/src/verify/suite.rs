@@ -91,15 +91,8 @@ fn compare_counts(
         let why = format!("{passed_before} tests passed before and {passed_after} pass after");
         return gate(name, GateStatus::Failed, why);
     }
-    if suite.before.is_green() && !explained {
-        return gate(
-            name,
-            GateStatus::Failed,
-            format!("`{}` passed before and fails after", suite.command),
-        );
-    }
-    if passed_after == 0 {
-        return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
+    if let Some(objection) = without_names(name, suite, passed_after, explained) {
+        return objection;
     }
     gate(
         name,
@@ -272,24 +265,26 @@ fn compare_tests(
         );
         return gate(name, GateStatus::Failed, why);
     }
-    // The code under test can print what a harness prints, so a red exit that no named test explains counts.
-    if suite.before.is_green() && !explained {
-        return gate(
-            name,
-            GateStatus::Failed,
-            format!("`{}` passed before and fails after", suite.command),
-        );
-    }
     let count = after.values().filter(|o| **o == TestOutcome::Passed).count();
     let red = after.values().filter(|o| **o == TestOutcome::Failed).count();
-    if count == 0 {
-        return gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command));
+    if let Some(objection) = without_names(name, suite, count as u64, explained) {
+        return objection;
     }
     gate(
         name,
         GateStatus::Passed,
         format!("{count} tests pass, none that passed before is lost; {red} failed before and still do"),
     )
+}
+
+/// What speaks against the run after although no named test does: its exit code, or that nothing passed. The code under
+/// test can print what a harness prints, so a red exit that no named test explains counts.
+fn without_names(name: &str, suite: &SuiteComparison, passed: u64, explained: bool) -> Option<GateResult> {
+    if suite.before.is_green() && !explained {
+        let why = format!("`{}` passed before and fails after", suite.command);
+        return Some(gate(name, GateStatus::Failed, why));
+    }
+    (passed == 0).then(|| gate(name, GateStatus::NotRun, format!("`{}` ran no test", suite.command)))
 }
 
 fn failing(run: &SuiteRun) -> Option<BTreeSet<&String>> {
