@@ -375,3 +375,44 @@ fn the_more_tests_come_and_go_the_more_runs_it_takes() {
     let none = comparison(of(&[]), of(&[1]), vec![of(&[2])]);
     assert_eq!(none.regression(), None);
 }
+
+#[test]
+fn tests_beside_the_failing_one_that_still_fail_speak_against_a_patch() {
+    use crate::verify::probability::probability;
+    use crate::verify::refutation::akin;
+    use crate::verify::{BELIEVED, REFUTED, Refutation};
+    use TestOutcome::{Failed, Passed};
+    let before = run(
+        1,
+        &[
+            ("t.py::A::one", Failed),
+            ("t.py::A::two", Failed),
+            ("t.py::B::three", Failed),
+            ("t.py::A::four", Passed),
+        ],
+    );
+    let with = |one, two| {
+        run(
+            1,
+            &[
+                ("t.py::A::one", one),
+                ("t.py::A::two", two),
+                ("t.py::B::three", Failed),
+                ("t.py::A::four", Passed),
+            ],
+        )
+    };
+    let left = |after| akin(&comparison(before.clone(), after, Vec::new()), "t.py::A::one");
+    assert_eq!(left(with(Passed, Failed)), 1, "not the one of another class");
+    assert_eq!(left(with(Passed, Passed)), 0);
+    assert_eq!(
+        akin(&comparison(before.clone(), with(Passed, Failed), Vec::new()), "one"),
+        0
+    );
+
+    let found = |akin| Refutation {
+        akin,
+        ..Refutation::default()
+    };
+    assert!(probability(&found(1)) < REFUTED && probability(&found(0)) > BELIEVED);
+}

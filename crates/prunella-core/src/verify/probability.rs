@@ -25,7 +25,7 @@ pub type Weight = (&'static str, Says, f64);
 
 /// The weights, as they were fitted on labelled patches: BENCHMARKS.md, "Verdicts". Size is no feature: the patches of the
 /// set are small, and nothing is known of large ones. Where the set is silent (other patterns, new exceptions, broken laws
-/// and relations, rivals) the weight is set by hand, and small.
+/// and relations, rivals, tests beside the failing one) the weight is set by hand, and small.
 pub const WEIGHTS: &[Weight] = &[
     ("bias", Says::Nothing, 0.1),
     ("special_case", Says::Against, -2.3),
@@ -46,6 +46,7 @@ pub const WEIGHTS: &[Weight] = &[
     ("unrelated", Says::Against, -0.3),
     ("rivals_agree", Says::For, 0.5),
     ("rivals_differ", Says::Against, -0.5),
+    ("akin", Says::Against, -1.0),
 ];
 
 /// The features of a refutation, in the order of [`WEIGHTS`].
@@ -65,6 +66,7 @@ pub fn features(found: &Refutation) -> Vec<f64> {
     all.extend([
         share(rivals.agree_permille, 1000),
         share(rivals.strongest_permille, 1000),
+        f64::from(u8::from(found.akin > 0)),
     ]);
     all
 }

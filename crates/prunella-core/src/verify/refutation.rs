@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::report::{SuiteComparison, TestOutcome};
+
 /// The attempt to refute a candidate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,8 +21,33 @@ pub struct Refutation {
     pub behaviour: Option<Behaviour>,
     /// Other changes that pass the tests too.
     pub rivals: Option<Rivals>,
+    /// Tests that stand beside the failing one, failed before like it, and still fail: see [`akin`].
+    pub akin: u32,
     /// Why there is no behaviour, if there is none.
     pub not_asked: Option<NotAsked>,
+}
+
+/// How many tests of the same class or file as `test` fail before and after. A patch that is right for one input mends the
+/// test that it was made for and leaves those that ask the same of other inputs. Names are parted by `::`, ` > ` or a dot;
+/// a name without any of them has no kin.
+#[must_use]
+pub fn akin(suite: &SuiteComparison, test: &str) -> u32 {
+    let group = |name: &str| {
+        ["::", " > ", "."]
+            .iter()
+            .find_map(|by| name.rsplit_once(by).map(|(group, _)| group.to_owned()))
+    };
+    let (Some(wanted), Some(before), Some(after)) = (group(test), &suite.before.tests, &suite.after.tests) else {
+        return 0;
+    };
+    let failed = |tests: &std::collections::BTreeMap<String, TestOutcome>, name: &String| {
+        tests.get(name) == Some(&TestOutcome::Failed)
+    };
+    let left = after
+        .keys()
+        .filter(|name| name.as_str() != test && group(name).as_ref() == Some(&wanted))
+        .filter(|name| failed(before, name) && failed(after, name));
+    u32::try_from(left.count()).unwrap_or(u32::MAX)
 }
 
 /// Why the candidate was not asked about other inputs.

@@ -59,6 +59,12 @@ fn signs(found: &Refutation) -> Vec<String> {
         seen.apart_from_needed,
         "answers come from parts of the patch that no test needs",
     );
+    if found.akin > 0 {
+        signs.push(format!(
+            "{} test(s) beside the failing one failed before and still do",
+            found.akin
+        ));
+    }
     if let Some(weaker) = found.weaker.filter(|w| w.survived > 0) {
         signs.push(format!(
             "the tests let {} of {} weaker patches pass",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prunella_core::diagnose::hunks::{CommitDiff, is_text};
 use prunella_core::id::{BlobId, CommitId, short_hash};
-use prunella_core::verify::{Decision, RunReport, Trial, Verdict, VerifiedPatch, judge};
+use prunella_core::verify::{Decision, RunReport, Trial, Verdict, VerifiedPatch, judge, refutation};
 
 use super::carry::Carrier;
 use super::mend::Bench;
@@ -127,7 +127,9 @@ impl<'a> Given<'a> {
         let (mut report, remaining) = self.measure(&id, &commit, touched).map_err(NotJudged::Machine)?;
         if effort.refutes && passes_so_far(&report).map_err(NotJudged::Machine)? {
             (self.session.say)("trying to refute the patch");
-            report.refutation = Some(self.refute(&texts(&diff), effort.rivals).map_err(NotJudged::Machine)?);
+            let mut found = self.refute(&texts(&diff), effort.rivals).map_err(NotJudged::Machine)?;
+            found.akin = self.akin(&report);
+            report.refutation = Some(found);
         }
         let machine = |e: serde_json::Error| NotJudged::Machine(e.to_string());
         let stored = serde_json::to_vec(&report).map_err(machine)?;
@@ -155,6 +157,17 @@ impl<'a> Given<'a> {
             }
             Err(why) => Ok((not_there(&self.session, why, id, commit, touched)?, Vec::new())),
         }
+    }
+
+    /// Tests like the failing one that the patch leaves failing.
+    fn akin(&self, report: &RunReport) -> u32 {
+        let test = self
+            .shown
+            .as_ref()
+            .ok()
+            .and_then(|(shown, _)| shown.target.test.as_deref());
+        let both = report.suite.as_ref().zip(test);
+        both.map_or(0, |(suite, test)| refutation::akin(suite, test))
     }
 
     fn refute(&mut self, texts: &Texts, rivals: Duration) -> Result<prunella_core::verify::Refutation, String> {
