@@ -4,10 +4,11 @@
 //! the plain one unless the same test fails in the same way.
 
 /// Variables that make the known runners name every test and print whole stack traces. Runners that do not know them
-/// ignore them. pytest reads its options from `PYTEST_ADDOPTS` before those of the command line, so that what a person
+/// ignore them. pytest runs what it can collect where a module cannot be imported: by default one such module, of an
+/// extra that is not installed, keeps it from running any test. It reads its options from `PYTEST_ADDOPTS` before those of the command line, so that what a person
 /// wrote there wins.
 pub const TELLING: &[(&str, &str)] = &[
-    ("PYTEST_ADDOPTS", "-rA --tb=native -p no:cacheprovider"),
+    ("PYTEST_ADDOPTS", "-rA --tb=native -p no:cacheprovider --continue-on-collection-errors"),
     ("PYTHONFAULTHANDLER", "1"),
     ("RUST_BACKTRACE", "1"),
 ];
@@ -16,7 +17,10 @@ pub const TELLING: &[(&str, &str)] = &[
 /// load themselves (1.6 s against 0.3 s with a few of them) and the options of the repository's own configuration,
 /// which name plugins and coverage thresholds that older commits do not have.
 pub const QUICK: &[(&str, &str)] = &[
-    ("PYTEST_ADDOPTS", "-rA --tb=native -p no:cacheprovider -o addopts="),
+    (
+        "PYTEST_ADDOPTS",
+        "-rA --tb=native -p no:cacheprovider --continue-on-collection-errors -o addopts=",
+    ),
     ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
     ("PYTHONFAULTHANDLER", "1"),
     ("RUST_BACKTRACE", "1"),

@@ -12,6 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::hunks::{Edit, FileState, is_text, line_hunks, lines};
+use super::paths::{PathKind, path_kind};
 
 /// One place where both sides changed the same or adjoining lines. Line indices from 0, end exclusive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +119,33 @@ pub fn revert_onto(edits: &[Edit], head: &HeadFiles) -> Result<Vec<Edit>, Vec<Co
         Ok(merged)
     } else {
         Err(conflicts)
+    }
+}
+
+/// As [`revert_onto`], and documentation that later commits changed too stays as it is: nothing runs it, and a change
+/// log that every commit writes to would be in the way of nearly each revert. With the edits come the conflicts that
+/// were left alone.
+///
+/// # Errors
+/// All conflicts, if one is in anything else or nothing else is to be done.
+pub fn revert_code_onto(edits: &[Edit], head: &HeadFiles) -> Result<(Vec<Edit>, Vec<Conflict>), Vec<Conflict>> {
+    let conflicts = match revert_onto(edits, head) {
+        Ok(edits) => return Ok((edits, Vec::new())),
+        Err(conflicts) => conflicts,
+    };
+    let is_docs = |path: &str| path_kind(path) == PathKind::Docs;
+    let in_the_way: BTreeSet<&str> = conflicts.iter().map(|conflict| conflict.file.as_str()).collect();
+    let goes = |edit: &&Edit| {
+        let mut states = edit.before.iter().chain(&edit.after);
+        !states.any(|state| is_docs(&state.path) && in_the_way.contains(state.path.as_str()))
+    };
+    let code: Vec<Edit> = edits.iter().filter(goes).cloned().collect();
+    if code.len() == edits.len() {
+        return Err(conflicts);
+    }
+    match revert_onto(&code, head) {
+        Ok(edits) if !edits.is_empty() => Ok((edits, conflicts)),
+        _ => Err(conflicts),
     }
 }
 

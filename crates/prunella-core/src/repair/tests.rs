@@ -155,6 +155,21 @@ fn conflicts_with_later_commits_decline_and_the_paths_are_asked_for() {
 }
 
 #[test]
+fn a_change_log_that_later_commits_wrote_to_is_not_in_the_way() {
+    let changes = vec![change("shop/cart.py", OLD, NEW), change("CHANGES.rst", "a\n", "b\n")];
+    let mut world = World::new(changes, &[]);
+    let later = FileState::regular("CHANGES.rst", "c\n".to_owned());
+    world.head.insert("CHANGES.rst".into(), later);
+    let (candidates, _) = world.propose();
+    let [full] = &candidates[..] else {
+        panic!("{candidates:?}")
+    };
+    assert_eq!((full.files.len(), text(&full.files[0])), (1, OLD));
+    assert_eq!(full.fix_safety, FixSafety::Mixes);
+    assert!(full.rationale.contains("CHANGES.rst"), "{}", full.rationale);
+}
+
+#[test]
 fn tests_ci_and_policy_are_left_alone() {
     let guarded = ["tests/test_cart.py", ".github/workflows/ci.yml", "prunella.toml"];
     let mut changes = vec![change("shop/cart.py", OLD, NEW)];

@@ -116,6 +116,14 @@ impl SuiteRun {
     pub fn is_green(&self) -> bool {
         self.exit.is_success()
     }
+
+    /// Whether a test is known to have passed, by its name or by its number.
+    #[must_use]
+    pub fn has_a_pass(&self) -> bool {
+        let named = self.tests.iter().flat_map(BTreeMap::values);
+        self.passed_unnamed.is_some_and(|passed| passed > 0)
+            || named.into_iter().any(|outcome| *outcome == TestOutcome::Passed)
+    }
 }
 
 /// The better outcome of each test. A runner that does not name what passed has passed what the other run names.

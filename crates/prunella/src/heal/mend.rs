@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use prunella_core::diagnose::ddmin::Outcome;
 use prunella_core::diagnose::hunks::{CommitDiff, FileMode, FileState, HunkId};
-use prunella_core::diagnose::merge3::{HeadFiles, revert_onto};
+use prunella_core::diagnose::merge3::{HeadFiles, revert_code_onto};
 use prunella_core::diagnose::paths::path_kind;
 use prunella_core::id::CommitId;
 use prunella_core::repair::{Candidate, guard};
@@ -315,10 +315,11 @@ impl OnCommand<'_> {
     fn without(&mut self, hunks: &BTreeSet<HunkId>) -> Result<CommitId, String> {
         let mut edits = self.diff.revert(hunks).map_err(|e| e.to_string())?;
         if let Some(head) = &self.head_files {
-            edits = revert_onto(&edits, head).map_err(|conflicts| {
+            let carried = revert_code_onto(&edits, head).map_err(|conflicts| {
                 let all: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
                 all.join("; ")
             })?;
+            edits = carried.0;
         }
         if let Some(why) = left_over_by(&edits) {
             return Err(why);

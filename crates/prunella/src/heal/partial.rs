@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prunella_core::diagnose::hunks::{CommitDiff, FileState, HunkId};
 use prunella_core::diagnose::hunks_atoms::{Atom, apply, atoms};
-use prunella_core::diagnose::merge3::revert_onto;
+use prunella_core::diagnose::merge3::revert_code_onto;
 use prunella_core::id::CommitId;
 use prunella_core::repair::{Draft, DraftFile, FixSafety, guard};
 use prunella_core::verify::Trial;
@@ -115,7 +115,7 @@ fn split(
     let allowed = guard(diff, minimal).allowed;
     let at_culprit = diff.revert(&allowed).map_err(|e| e.to_string())?;
     // Where later work is in the way there is nothing to split.
-    let onto = revert_onto(&at_culprit, &bench.head_files(culprit, diff)?).unwrap_or_default();
+    let (onto, _) = revert_code_onto(&at_culprit, &bench.head_files(culprit, diff)?).unwrap_or_default();
     let (mut files, mut split) = (BTreeMap::new(), BTreeMap::new());
     for edit in onto {
         let (Some(before), Some(after)) = (edit.before, edit.after) else {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use prunella_core::diagnose::bisect::Step as Search;
 use prunella_core::diagnose::hunks::{CommitDiff, HunkId};
-use prunella_core::diagnose::merge3::revert_onto;
+use prunella_core::diagnose::merge3::revert_code_onto;
 use prunella_core::id::CommitId;
 use prunella_core::incident::ReleaseRef;
 use prunella_core::repair::guard;
@@ -49,7 +49,7 @@ pub(super) fn head_without(bench: &Bench, diff: &CommitDiff, shrunk: &Shrunk) ->
         shrunk.minimal.iter().copied().collect()
     };
     let at_guilty = diff.revert(&hunks).map_err(|e| e.to_string())?;
-    let edits = revert_onto(&at_guilty, &head_files(bench, diff)?).map_err(|conflicts| {
+    let (edits, _) = revert_code_onto(&at_guilty, &head_files(bench, diff)?).map_err(|conflicts| {
         format!(
             "taking it back conflicts with later commits in {} places",
             conflicts.len()
