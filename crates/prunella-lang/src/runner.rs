@@ -5,10 +5,13 @@
 
 /// Variables that make the known runners name every test and print whole stack traces. Runners that do not know them
 /// ignore them. pytest runs what it can collect where a module cannot be imported: by default one such module, of an
-/// extra that is not installed, keeps it from running any test. It reads its options from `PYTEST_ADDOPTS` before those of the command line, so that what a person
-/// wrote there wins.
+/// extra that is not installed, keeps it from running any test. It reads its options from `PYTEST_ADDOPTS` before those
+/// of the command line, so that what a person wrote there wins.
 pub const TELLING: &[(&str, &str)] = &[
-    ("PYTEST_ADDOPTS", "-rA --tb=native -p no:cacheprovider --continue-on-collection-errors"),
+    (
+        "PYTEST_ADDOPTS",
+        "-rA --tb=native -p no:cacheprovider --continue-on-collection-errors",
+    ),
     ("PYTHONFAULTHANDLER", "1"),
     ("RUST_BACKTRACE", "1"),
 ];
