@@ -49,6 +49,8 @@ fuzz_target!(|text: &str| {
             service: &world.service,
             strategies: &["minimal_revert", "full_revert"],
             heals_in_a_row: world.heals_in_a_row(incident),
+            duplicate_of: world.duplicate_of(incident),
+            is_quiet: false,
         };
         if let Step::Publish { candidate } | Step::Ship { candidate } = next_step(incident, &around) {
             let verified = incident.verified().expect("nothing goes out that was not verified");

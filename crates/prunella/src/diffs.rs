@@ -10,11 +10,24 @@ use crate::git::{self, Base, CommitInfo, ContentLimits, GitError, Repo};
 /// # Errors
 /// If git fails or the change is larger than the limits.
 pub fn of(repo: &Repo, info: &CommitInfo) -> Result<CommitDiff, GitError> {
-    let base = info
-        .parents
-        .first()
-        .map_or(Base::Root, |parent| Base::Commit(parent.clone()));
-    read(repo, &info.id, &base)
+    read(repo, &info.id, &base_of(info))
+}
+
+fn base_of(info: &CommitInfo) -> Base {
+    let first = info.parents.first();
+    first.map_or(Base::Root, |parent| Base::Commit(parent.clone()))
+}
+
+/// What each commit changed against its first parent, told in turn: a few processes for many commits.
+pub fn each<'a>(
+    repo: &Repo,
+    infos: &[&'a CommitInfo],
+    told: &mut dyn FnMut(&'a CommitInfo, Result<CommitDiff, GitError>),
+) {
+    let commits: Vec<_> = infos.iter().map(|info| (info.id.clone(), base_of(info))).collect();
+    repo.changes_of_many(&commits, ContentLimits::default(), &mut |place, changes| {
+        told(infos[place], changes.map(diff));
+    });
 }
 
 /// As [`of`], for a commit by name.
@@ -34,10 +47,11 @@ pub fn between(repo: &Repo, commit: &CommitId, parent: &CommitId) -> Result<Comm
 }
 
 fn read(repo: &Repo, commit: &CommitId, base: &Base) -> Result<CommitDiff, GitError> {
-    let changes = repo.changes(commit, base, ContentLimits::default())?;
-    Ok(CommitDiff::new(
-        changes.into_iter().filter(|c| !c.too_large).map(change).collect(),
-    ))
+    repo.changes(commit, base, ContentLimits::default()).map(diff)
+}
+
+fn diff(changes: Vec<git::FileChange>) -> CommitDiff {
+    CommitDiff::new(changes.into_iter().filter(|c| !c.too_large).map(change).collect())
 }
 
 fn change(change: git::FileChange) -> FileChange {

@@ -43,14 +43,13 @@ pub fn read(repo: &Repo, head: &CommitId, range: &[CommitInfo], files: &BTreeSet
     };
     let older: Vec<&CommitInfo> = older.iter().filter(|info| touching.contains(&info.id)).collect();
     let skipped = range.len() - newest.len() - older.len();
-    for info in newest.iter().chain(older) {
-        match diffs::of(repo, info) {
-            Ok(diff) => found.read.push(suspect(info, &diff)),
-            Err(_) => found
-                .unread
-                .push(format!("{}: its change could not be read", info.id.short())),
-        }
-    }
+    let wanted: Vec<&CommitInfo> = newest.iter().chain(older).collect();
+    diffs::each(repo, &wanted, &mut |info, diff| match diff {
+        Ok(diff) => found.read.push(suspect(info, &diff)),
+        Err(_) => found
+            .unread
+            .push(format!("{}: its change could not be read", info.id.short())),
+    });
     if skipped > 0 {
         found.unread.push(format!("the changes of {skipped} older commits"));
     }

@@ -1,4 +1,5 @@
-//! The Test Anything Protocol, versions 12 to 14, with the nesting of node-tap and `node --test`.
+//! The Test Anything Protocol, versions 12 to 14, with the nesting of node-tap and `node --test`, and with tape's comments
+//! before the points of each test: many of those points are called the same.
 //!
 //! Source: <https://testanything.org/tap-version-14-specification.html>
 
@@ -18,6 +19,11 @@ static DIRECTIVE: LazyLock<Regex> =
 /// What node-tap and node's own runner say behind a point: how long it took. No part of the name.
 static TIMING: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\s+#\s*time=\d[\d.]*\s*m?s\b.*$").expect("a constant pattern"));
+/// Comments that are no test's name: sums and times.
+static SUM: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)^(?:ok|tests? +\d+|pass +\d+|fail +\d+|skip +\d+|todo +\d+|failed \d+ .*|time=.*)$")
+        .expect("a constant pattern")
+});
 /// The nesting that is followed.
 const MAX_DEPTH: usize = 32;
 
@@ -30,6 +36,7 @@ impl ReportFormat for Format {
 fn read(text: &str) -> Option<TestReport> {
     let mut builder = Builder::new(Framework::Tap);
     let mut path: Vec<String> = Vec::new();
+    let mut heading = String::new();
     let mut planned = false;
     let mut block: Option<usize> = None;
     for line in text.lines() {
@@ -50,11 +57,21 @@ fn read(text: &str) -> Option<TestReport> {
             path.truncate(depth / 4);
             path.resize(depth / 4, String::new());
             path.push(unescape(name));
+            heading.clear();
+        } else if let Some(comment) = body.strip_prefix("# ").filter(|_| depth == 0 && path.is_empty()) {
+            if !SUM.is_match(comment) {
+                heading = unescape(comment);
+            }
         } else if depth == 0 && (PLAN.is_match(body) || body.starts_with("TAP version ")) {
             planned = true;
         } else if let Some(found) = POINT.captures(body) {
             let parents = path.get(..depth / 4).unwrap_or(&path).join(" > ");
-            point(&mut builder, &parents, &found);
+            let parents = if depth == 0 && path.is_empty() {
+                &heading
+            } else {
+                &parents
+            };
+            point(&mut builder, parents, &found);
         }
     }
     (planned && !builder.is_empty()).then(|| builder.finish())

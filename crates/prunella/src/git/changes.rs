@@ -1,5 +1,7 @@
 //! What a commit changed, with contents.
 
+use std::collections::HashMap;
+
 use prunella_core::id::CommitId;
 
 use super::blobs::{self, Blob};
@@ -81,12 +83,27 @@ pub struct FileChange {
 /// How much of a file git looks at to tell binary from text.
 const BINARY_PROBE: usize = 8000;
 /// The mode of a submodule.
-const GITLINK: u32 = 0o160_000;
+pub(super) const GITLINK: u32 = 0o160_000;
 
-struct Raw {
-    change: FileChange,
-    old_id: String,
-    new_id: String,
+/// How differences are asked for.
+pub(super) const DIFF_TREE: &[&str] = &[
+    "diff-tree",
+    "-r",
+    "-z",
+    "--raw",
+    "--full-index",
+    "--no-abbrev",
+    "-M50%",
+    "-l2000",
+];
+/// Without what a person may have configured.
+pub(super) const PLAIN: &[&str] = &["--no-ext-diff", "--no-textconv", "--no-relative"];
+
+/// A change without its contents, and their names.
+pub(super) struct Raw {
+    pub(super) change: FileChange,
+    pub(super) old_id: String,
+    pub(super) new_id: String,
 }
 
 impl Repo {
@@ -99,26 +116,9 @@ impl Repo {
             Base::Commit(id) => id.to_string(),
             Base::Root => self.git(["hash-object", "-t", "tree", "--stdin"]).line()?,
         };
-        let args = [
-            "diff-tree",
-            "-r",
-            "-z",
-            "--raw",
-            "--full-index",
-            "--no-abbrev",
-            "-M50%",
-            "-l2000",
-        ];
-        let plain = [
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-relative",
-            &base,
-            commit.as_str(),
-            "--",
-        ];
-        let output = self.git(args.iter().chain(&plain)).run()?;
-        let mut raws = parse_raw(&output)?;
+        let commits = [&base, commit.as_str(), "--"];
+        let output = self.git(DIFF_TREE.iter().chain(PLAIN).chain(&commits)).run()?;
+        let raws = parse_raw(&output)?;
         if raws.len() > limits.files {
             let what = format!("the number of files that differ at {}", commit.short());
             return Err(GitError::TooLarge {
@@ -133,24 +133,29 @@ impl Repo {
             .map(|(id, _)| id.as_str())
             .collect();
         let blobs = blobs::many(self, &ids, limits.per_file, limits.total)?;
-        for raw in &mut raws {
-            for (id, side) in [(&raw.old_id, &mut raw.change.old), (&raw.new_id, &mut raw.change.new)] {
-                match blobs.get(id) {
-                    Some(Blob::Content(content)) => {
-                        raw.change.binary |= content.iter().take(BINARY_PROBE).any(|byte| *byte == 0);
-                        *side = Some(content.clone());
-                    }
-                    Some(Blob::TooLarge) => raw.change.too_large = true,
-                    Some(Blob::Missing) | None => {}
-                }
-            }
-        }
-        Ok(raws.into_iter().map(|raw| raw.change).collect())
+        Ok(fill(raws, &blobs))
     }
 }
 
+/// Puts the contents into the changes.
+pub(super) fn fill(mut raws: Vec<Raw>, blobs: &HashMap<String, Blob>) -> Vec<FileChange> {
+    for raw in &mut raws {
+        for (id, side) in [(&raw.old_id, &mut raw.change.old), (&raw.new_id, &mut raw.change.new)] {
+            match blobs.get(id) {
+                Some(Blob::Content(content)) => {
+                    raw.change.binary |= content.iter().take(BINARY_PROBE).any(|byte| *byte == 0);
+                    *side = Some(content.clone());
+                }
+                Some(Blob::TooLarge) => raw.change.too_large = true,
+                Some(Blob::Missing) | None => {}
+            }
+        }
+    }
+    raws.into_iter().map(|raw| raw.change).collect()
+}
+
 /// `:<old mode> <new mode> <old id> <new id> <status>NUL<path>NUL[<new path>NUL]`, again and again.
-fn parse_raw(output: &[u8]) -> Result<Vec<Raw>, GitError> {
+pub(super) fn parse_raw(output: &[u8]) -> Result<Vec<Raw>, GitError> {
     let mut fields = output.split(|byte| *byte == 0);
     let mut raws = Vec::new();
     while let Some(meta) = fields.next().filter(|meta| !meta.is_empty()) {

@@ -5,6 +5,7 @@
 
 mod blame;
 mod blobs;
+mod bulk;
 mod changes;
 mod edited;
 mod edits;

@@ -233,3 +233,18 @@ Passed costs # of things
 ",
     );
 }
+
+#[test]
+fn tape_names_a_test_in_a_comment_before_its_points() {
+    check(
+        "TAP version 13\n# merge()\nok 1 merges null\nnot ok 2 should be deeply equivalent\n  ---\n    operator: deepEqual\n\
+         # inside\n  ...\n# encode\nok 3 should be deeply equivalent\n\n1..3\n# tests 3\n# pass  2\n# fail  1\n",
+        "",
+        "
+Tap: 2 passed, 1 failed, 0 skipped
+Passed encode > should be deeply equivalent
+Passed merge() > merges null
+Failed merge() > should be deeply equivalent
+",
+    );
+}

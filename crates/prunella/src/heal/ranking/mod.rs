@@ -29,11 +29,11 @@ pub(super) fn ranked(
     covered: &Covered,
 ) -> Ranking {
     let worth = worth_reading(repo, good, head, range, covered);
-    let read: Vec<(&CommitInfo, CommitDiff)> = worth
-        .into_iter()
-        .take(MAX_READ)
-        .filter_map(|info| Some((info, diffs::of(repo, info).ok()?)))
-        .collect();
+    let worth: Vec<&CommitInfo> = worth.into_iter().take(MAX_READ).collect();
+    let mut read: Vec<(&CommitInfo, CommitDiff)> = Vec::new();
+    diffs::each(repo, &worth, &mut |info, diff| {
+        read.extend(diff.ok().map(|diff| (info, diff)));
+    });
     let inputs: Vec<SuspectInput> = read.iter().map(|(info, diff)| suspect(info, diff)).collect();
     let symptom = Symptom {
         identity: target.identity.clone(),
