@@ -180,6 +180,7 @@ impl Case {
             suite: None,
             replay: None,
             refutation: Some(refutation.clone()),
+            shadow: None,
             wall_ms: 0,
         };
         let stored = serde_json::to_vec(&report).map_err(|e| unexpected(&e))?;

@@ -108,6 +108,7 @@ impl World<'_> {
             suite: Some(suite),
             replay: None,
             refutation: None,
+            shadow: None,
             wall_ms: 1,
         };
         let stored = serde_json::to_vec(&report).map_err(|e| BenchError::Unexpected(e.to_string()))?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::probability::probability;
 use super::refuted::refutation;
 use super::report::{Isolation, RunReport, Trial};
-use super::suite;
+use super::{shadow, suite};
 use crate::id::{BlobId, CommitId};
 
 /// The largest probability with which chance may explain that a failure was not seen any more.
@@ -124,6 +124,7 @@ pub fn judge(stored: &[u8]) -> Result<(Verdict, Option<VerifiedPatch>), serde_js
         passes_after(&report),
         suite::gate_of(report.suite.as_ref()),
         replay(&report),
+        shadow::gate_of(report.shadow.as_ref()),
         refutation(report.refutation.as_ref()),
     ];
     let decision = decide(&gates);

@@ -47,6 +47,7 @@ fn good() -> RunReport {
             regressions: vec![],
         }),
         refutation: None,
+        shadow: None,
         wall_ms: 1,
     }
 }

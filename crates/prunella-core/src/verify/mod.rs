@@ -10,6 +10,7 @@ pub mod probability;
 pub mod refutation;
 mod refuted;
 mod report;
+pub mod shadow;
 mod suite;
 
 pub use judge::{Decision, GateResult, GateStatus, Verdict, VerifiedPatch, is_worth_another_trial, judge};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::refutation::Refutation;
+use super::shadow::Shadow;
 use crate::id::CommitId;
 
 /// How far the sandbox that ran the trials kept the code under test from the machine.
@@ -221,6 +222,9 @@ pub struct RunReport {
     /// The attempt to refute it although it passes; `None` if that was not asked for.
     #[serde(default)]
     pub refutation: Option<Refutation>,
+    /// Recorded traffic on the candidate beside last-known-good; `None` if there was none.
+    #[serde(default)]
+    pub shadow: Option<Shadow>,
     /// Wall-clock time of all of it, in milliseconds.
     pub wall_ms: u64,
 }

@@ -245,6 +245,7 @@ fn not_there(
         suite: None,
         replay: None,
         refutation: None,
+        shadow: None,
         wall_ms: 0,
     })
 }

@@ -230,6 +230,7 @@ impl Bench<'_> {
             suite,
             replay: None,
             refutation: None,
+            shadow: None,
             wall_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         Ok((report, remaining))

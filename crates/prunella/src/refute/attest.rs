@@ -368,6 +368,7 @@ mod tests {
             suite: None,
             replay: None,
             refutation: None,
+            shadow: None,
             wall_ms: 1,
         }
     }

@@ -68,6 +68,7 @@ pub fn run(bench: &Bench, candidate: &str) -> Result<Vec<IncidentEvent>, String>
         suite,
         replay,
         refutation: None,
+        shadow: None,
         wall_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
     let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;

@@ -299,6 +299,7 @@ fn report(proposal: &Proposal) -> RunReport {
         }),
         replay: None,
         refutation: None,
+        shadow: None,
         wall_ms: 5_000,
     }
 }

@@ -78,6 +78,7 @@ fn a_forged_verdict_is_judged_again_and_not_published() {
         suite: None,
         replay: None,
         refutation: None,
+        shadow: None,
         wall_ms: 1,
     };
     let blobs = prunella::store::Blobs::open(&world.home().blobs()).unwrap();
