@@ -45,7 +45,9 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
         return;
     };
     if first.passed == Some(false) {
-        found.not_asked = missed("the patch does not pass when its sources are exchanged in place");
+        // State that was made when the module was loaded is as it was: this patch cannot be asked in this way.
+        let why = "the patch does not pass when its sources are exchanged in place";
+        found.not_asked = Some(NotAsked::NoWay { why: why.to_owned() });
         return;
     }
     if let Some(row) = rows.iter().find(|row| row.parts.is_some()) {
