@@ -22,7 +22,11 @@ pub fn patterns(file: &str, before: &Tree, after: &Tree) -> Vec<Pattern> {
         let kind = match after.kind(id) {
             Kind::If | Kind::Elif | Kind::Conditional if new.is_new(after, id) => condition(after, id, &new),
             Kind::While if new.is_new(after, id) => dead(after, id, &new),
-            Kind::Except if new.is_new(after, id) && does_nothing(after, id) => Some(PatternKind::SwallowedException),
+            Kind::Except if new.is_new(after, id) && does_nothing(after, id) => Some(if catches_all(after, id) {
+                PatternKind::SwallowsAll
+            } else {
+                PatternKind::SwallowedException
+            }),
             Kind::Return if new.is_new(after, id) && is_early(after, id) => Some(PatternKind::EarlyReturn),
             _ => None,
         };
@@ -162,6 +166,15 @@ fn answers_a_constant(tree: &Tree, body: NodeId) -> bool {
     }
 }
 
+/// A handler of whatever is raised, by its first words; JavaScript has no other.
+fn catches_all(tree: &Tree, id: NodeId) -> bool {
+    let head = tree.text(id).split(':').next().unwrap_or_default();
+    matches!(
+        head.split_whitespace().collect::<Vec<_>>().as_slice(),
+        ["except"] | ["except", "Exception" | "BaseException", ..]
+    )
+}
+
 /// A handler that passes, goes on, or answers a constant.
 fn does_nothing(tree: &Tree, id: NodeId) -> bool {
     // Not every grammar names a handler's block.
@@ -217,6 +230,18 @@ fn gone(file: &str, before: &Tree, after: &Tree) -> Vec<Pattern> {
             before.text(*id),
         ));
     }
+    if count(after, &[Kind::Pass]) > count(before, &[Kind::Pass])
+        && let Some(id) = all(after)
+            .into_iter()
+            .find(|id| came_for_a_statement(before, after, *id))
+    {
+        found.push(pattern(
+            PatternKind::DeletedFunctionality,
+            file,
+            after.line(id),
+            after.text(id),
+        ));
+    }
     let (old, new) = (before.source.as_bytes(), after.source.as_bytes());
     let hunks = line_hunks(old, new);
     for (was, is) in &hunks {
@@ -232,6 +257,21 @@ fn gone(file: &str, before: &Tree, after: &Tree) -> Vec<Pattern> {
         }
     }
     found
+}
+
+/// A `pass` in a changed place that held a statement.
+fn came_for_a_statement(before: &Tree, after: &Tree, id: NodeId) -> bool {
+    if after.kind(id) != Kind::Pass {
+        return false;
+    }
+    let (line, old) = (after.line(id), lines(before.source.as_bytes()));
+    let hunks = line_hunks(before.source.as_bytes(), after.source.as_bytes());
+    hunks.iter().any(|(was, is)| {
+        let was_code = old[was.start as usize..was.end as usize]
+            .iter()
+            .any(|line| line.iter().any(|c| c.is_ascii_alphanumeric()));
+        (is.start + 1..=is.end).contains(&line) && was.len() == is.len() && was_code
+    })
 }
 
 /// How much a change of one text is, without layout.

@@ -30,12 +30,18 @@ pub const WEIGHTS: &[Weight] = &[
     ("bias", Says::Nothing, 0.1),
     ("special_case", Says::Against, -2.3),
     ("swallowed", Says::Against, -0.9),
+    ("swallows_all", Says::Against, -2.0),
+    ("dead_condition", Says::Against, -0.5),
     ("other_pattern", Says::Against, -0.3),
     ("unneeded", Says::Against, -0.4),
     ("any_apart_from_needed", Says::Against, -2.7),
     ("apart_from_needed", Says::Against, -0.8),
+    ("apart_far", Says::Against, -0.5),
     ("needed_breaks_more", Says::For, 0.0),
     ("needed_breaks_less", Says::Against, -0.2),
+    ("needed_fails_more", Says::For, 0.5),
+    ("needed_fails_less", Says::Against, -0.5),
+    ("silenced", Says::Against, -0.7),
     ("changed_near_kept", Says::Against, 0.0),
     ("changed_near_mended", Says::For, 1.2),
     ("new_raises", Says::Against, -0.3),
@@ -45,7 +51,9 @@ pub const WEIGHTS: &[Weight] = &[
     ("broken_laws", Says::Against, -0.3),
     ("unrelated", Says::Against, -0.3),
     ("rivals_agree", Says::For, 0.5),
+    ("rivals_agree_far", Says::For, 0.2),
     ("rivals_differ", Says::Against, -0.5),
+    ("fails_alone", Says::Against, -0.5),
     ("akin", Says::Against, -1.0),
 ];
 
@@ -58,25 +66,36 @@ pub fn features(found: &Refutation) -> Vec<f64> {
         1.0,
         has(&|kind| kind == PatternKind::SpecialCase),
         has(&|kind| kind == PatternKind::SwallowedException),
-        has(&|kind| !matches!(kind, PatternKind::SpecialCase | PatternKind::SwallowedException)),
+        has(&|kind| kind == PatternKind::SwallowsAll),
+        has(&|kind| kind == PatternKind::DeadCondition),
+        has(&|kind| {
+            use PatternKind::{DeletedFunctionality, DisabledCheck, EarlyReturn};
+            matches!(kind, DeletedFunctionality | DisabledCheck | EarlyReturn)
+        }),
         share(parts.unneeded, parts.parts),
     ];
     all.extend(of_behaviour(&found.behaviour.unwrap_or_default()));
     let rivals = found.rivals.filter(|r| r.compared > 0).unwrap_or_default();
     all.extend([
         share(rivals.agree_permille, 1000),
+        share(rivals.agree_far_permille, 1000),
         share(rivals.strongest_permille, 1000),
+        root(rivals.fails_alone, rivals.inputs),
         f64::from(u8::from(found.akin > 0)),
     ]);
     all
 }
 
-fn of_behaviour(seen: &Behaviour) -> [f64; 12] {
+fn of_behaviour(seen: &Behaviour) -> [f64; 16] {
     [
         f64::from(u8::from(seen.apart_from_needed > 0)),
         root(seen.apart_from_needed, seen.inputs),
+        f64::from(u8::from(seen.apart_far > 0)),
         root(seen.needed_breaks_more, seen.inputs),
         root(seen.needed_breaks_less, seen.inputs),
+        root(seen.needed_fails_more, seen.inputs),
+        root(seen.needed_fails_less, seen.inputs),
+        f64::from(u8::from(seen.silenced > 0)),
         root(seen.changed_near_kept, seen.near_kept),
         root(seen.changed_near_mended, seen.near_mended),
         root(seen.new_raises, seen.inputs),

@@ -102,6 +102,8 @@ pub enum PatternKind {
     SpecialCase,
     /// An exception is caught and nothing is done about it.
     SwallowedException,
+    /// Every exception is caught and answered by nothing or a constant.
+    SwallowsAll,
     /// Statements are gone, and nothing came for them.
     DeletedFunctionality,
     /// A check, an assertion or a raised error is gone.
@@ -119,6 +121,7 @@ impl PatternKind {
         match self {
             Self::SpecialCase => "special-cased input",
             Self::SwallowedException => "swallowed exception",
+            Self::SwallowsAll => "every exception swallowed",
             Self::DeletedFunctionality => "deleted functionality",
             Self::DisabledCheck => "disabled check",
             Self::EarlyReturn => "early return of a constant",
@@ -201,6 +204,16 @@ pub struct Behaviour {
     pub needed_breaks_more: u32,
     /// The reverse.
     pub needed_breaks_less: u32,
+    /// Inputs on which the needed parts alone raise or do not end and the candidate answers.
+    pub needed_fails_more: u32,
+    /// The reverse.
+    pub needed_fails_less: u32,
+    /// Inputs with a value of another kind or size than the tests pass, where the needed parts alone were asked too.
+    pub far: u32,
+    /// Of those, on which the candidate answers otherwise than its needed parts alone.
+    pub apart_far: u32,
+    /// Lines that the patch leaves as they are, that ran before on some input and run on none now.
+    pub silenced: u32,
 }
 
 /// Other changes that pass the failing tests and those around them.
@@ -213,6 +226,12 @@ pub struct Rivals {
     pub agree: u32,
     /// The share of their likelihood that agrees, in thousandths.
     pub agree_permille: u32,
+    /// The same where inputs of another kind or size than the tests pass are counted too.
+    pub agree_far_permille: u32,
     /// The likelihood of the strongest group that answers otherwise, in thousandths of all.
     pub strongest_permille: u32,
+    /// Inputs on which they were compared.
+    pub inputs: u32,
+    /// Of those, on which the candidate raises or does not end and most of the others answer.
+    pub fails_alone: u32,
 }

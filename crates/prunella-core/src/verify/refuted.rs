@@ -56,6 +56,10 @@ fn signs(found: &Refutation) -> Vec<String> {
         "answers break what holds of all answers in the tests",
     );
     say(
+        seen.silenced,
+        "lines that are left as they are ran before and run for no input now",
+    );
+    say(
         seen.apart_from_needed,
         "answers come from parts of the patch that no test needs",
     );
@@ -77,6 +81,12 @@ fn signs(found: &Refutation) -> Vec<String> {
             rivals.compared - rivals.agree,
             rivals.compared
         ));
+        if rivals.fails_alone > 0 {
+            signs.push(format!(
+                "{} inputs have no answer that most of those answer",
+                rivals.fails_alone
+            ));
+        }
     }
     signs
 }

@@ -13,7 +13,8 @@ use super::heal::request_of;
 use super::site::Site;
 use crate::cli::{Failing, Verify};
 use crate::git::MAX_PATCH;
-use crate::heal::given::{Effort, Given, Judged, NotJudged};
+use crate::heal::given::{Given, Judged, NotJudged};
+use crate::heal::refuting::Effort;
 use crate::home::Home;
 use crate::refute::attest::{AttestError, MadeFrom, Seal, Verdicts};
 use crate::ui::{Exit, Fault, Problem, Ui};
@@ -64,9 +65,10 @@ fn run(dir: Option<&Path>, options: &Verify, from: &MadeFrom, ui: &Ui) -> Result
     let request = request_of(dir, &failing)?;
     let say = |said: &str| ui.hint(said);
     let mut given = Given::open(&request, &say).map_err(machine)?;
-    let effort = Effort {
-        refutes: !options.no_refutation,
-        rivals: options.rivals.0,
+    let effort = if options.no_refutation {
+        Effort::none()
+    } else {
+        Effort::whole(options.rivals.0)
     };
     let judged = given.verify(&from.patch, effort).map_err(|error| match error {
         NotJudged::Patch(_) => Problem::new(

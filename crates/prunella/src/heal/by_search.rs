@@ -83,6 +83,8 @@ impl Helper<'_> {
             found.made,
             found.ranked.len()
         ));
+        let rivals = found.ranked.iter().map(|p| (p.draft.clone(), p.confidence));
+        bench.doubter.has_rivals(rivals);
         for plausible in found.ranked.iter().take(PLAUSIBLE) {
             if bench.shop.over().is_some() {
                 break;

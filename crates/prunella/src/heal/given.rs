@@ -2,34 +2,17 @@
 //!
 //! One reproduction serves all patches of a failing command.
 
-use std::time::Duration;
-
-use prunella_core::diagnose::hunks::{CommitDiff, is_text};
+use prunella_core::diagnose::hunks::CommitDiff;
 use prunella_core::id::{BlobId, CommitId, short_hash};
-use prunella_core::verify::{Decision, RunReport, Trial, Verdict, VerifiedPatch, judge, refutation};
+use prunella_core::verify::{RunReport, Trial, Verdict, VerifiedPatch, judge};
 
 use super::carry::Carrier;
-use super::mend::Bench;
+use super::refuting::Effort;
 use super::reproduce::{NotThere, Reproduced, reproduce};
 use super::scratch::Scratch;
 use super::{Request, Session};
 use crate::diffs;
-use crate::evaluate::{House, NotSearched, SearchTask};
 use crate::git::GitError;
-use crate::refute::{Known, Texts, refute};
-
-/// The share of the remaining time that the attempt to refute one patch may take, and its longest.
-const SHARE: f64 = 0.5;
-const LONGEST: Duration = Duration::from_secs(120);
-
-/// How hard to try.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Whether to try to refute what passes.
-    pub refutes: bool,
-    /// How long to search for other patches that pass.
-    pub rivals: Duration,
-}
 
 /// A patch with its verdict.
 #[derive(Debug)]
@@ -61,7 +44,6 @@ pub enum NotJudged {
 pub struct Given<'a> {
     session: Session<'a>,
     shown: Result<(Reproduced, Carrier), NotThere>,
-    known: Option<Result<Known, NotSearched>>,
     _scratch: Scratch,
 }
 
@@ -85,7 +67,6 @@ impl<'a> Given<'a> {
         Ok(Self {
             session,
             shown,
-            known: None,
             _scratch: scratch,
         })
     }
@@ -122,15 +103,9 @@ impl<'a> Given<'a> {
         })?;
         let diff = diffs::between(&self.session.shop.shadow, &commit, &head);
         let diff = diff.map_err(|e| NotJudged::Machine(e.to_string()))?;
-        let touched = touched(&diff);
         let id = short_hash(&[head.as_str(), BlobId::of(patch).as_str()], 16);
-        let (mut report, remaining) = self.measure(&id, &commit, touched).map_err(NotJudged::Machine)?;
-        if effort.refutes && passes_so_far(&report).map_err(NotJudged::Machine)? {
-            (self.session.say)("trying to refute the patch");
-            let mut found = self.refute(&texts(&diff), effort.rivals).map_err(NotJudged::Machine)?;
-            found.akin = self.akin(&report);
-            report.refutation = Some(found);
-        }
+        let measured = self.measure(&id, &commit, touched(&diff), effort);
+        let (report, remaining) = measured.map_err(NotJudged::Machine)?;
         let machine = |e: serde_json::Error| NotJudged::Machine(e.to_string());
         let stored = serde_json::to_vec(&report).map_err(machine)?;
         let (verdict, patch) = judge(&stored).map_err(machine)?;
@@ -148,64 +123,24 @@ impl<'a> Given<'a> {
         id: &str,
         commit: &CommitId,
         touched: Vec<String>,
+        effort: Effort,
     ) -> Result<(RunReport, Vec<String>), String> {
         match &mut self.shown {
             Ok((shown, carrier)) => {
                 (self.session.say)("trying the patch");
-                self.session
-                    .with_bench(shown, carrier, |_, bench| bench.measure(id, commit, touched))
+                let say = self.session.say;
+                self.session.with_bench(shown, carrier, |_, bench| {
+                    let (mut report, remaining) = bench.measure(id, commit, touched)?;
+                    if effort.refutes {
+                        say("trying to refute the patch");
+                    }
+                    bench.refuted(&mut report, commit, effort)?;
+                    Ok((report, remaining))
+                })
             }
             Err(why) => Ok((not_there(&self.session, why, id, commit, touched)?, Vec::new())),
         }
     }
-
-    /// Tests like the failing one that the patch leaves failing.
-    fn akin(&self, report: &RunReport) -> u32 {
-        let test = self
-            .shown
-            .as_ref()
-            .ok()
-            .and_then(|(shown, _)| shown.target.test.as_deref());
-        let both = report.suite.as_ref().zip(test);
-        both.map_or(0, |(suite, test)| refutation::akin(suite, test))
-    }
-
-    fn refute(&mut self, texts: &Texts, rivals: Duration) -> Result<prunella_core::verify::Refutation, String> {
-        let Ok((shown, carrier)) = &mut self.shown else {
-            return Ok(prunella_core::verify::Refutation::default());
-        };
-        let known = &mut self.known;
-        self.session.with_bench(shown, carrier, |_, bench| {
-            with_task(bench, |task, cancel| {
-                let known = known.get_or_insert_with(|| Known::learn(task, rivals, cancel));
-                refute(task, known.as_ref(), texts, cancel)
-            })
-        })
-    }
-}
-
-/// The failing command as a task for the driver.
-fn with_task<T>(
-    bench: &mut Bench<'_>,
-    work: impl FnOnce(&SearchTask<'_>, &prunella_sandbox::CancelToken) -> T,
-) -> Result<T, String> {
-    let (tree, copies) = bench.shop.exported(bench.head)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let house = House::learn(&tree);
-    let shop = &*bench.shop;
-    let budget = shop.account.left().mul_f64(SHARE).min(LONGEST);
-    let task = SearchTask {
-        tree: &tree,
-        root: &shop.place.root,
-        argv: &bench.telling.argv,
-        jail: &|_argv, wall| shop.spec(&tree, bench.telling, wall, copies.path()),
-        budget,
-        core_budget: budget.saturating_mul(u32::try_from(cores).unwrap_or(1)),
-        cores,
-        model: Some(&house),
-        beside: None,
-    };
-    Ok(work(&task, &shop.cancel))
 }
 
 /// The report of a patch for a failure that does not show.
@@ -260,26 +195,4 @@ fn touched(diff: &CommitDiff) -> Vec<String> {
     paths.sort();
     paths.dedup();
     paths
-}
-
-fn texts(diff: &CommitDiff) -> Texts {
-    let mut texts = Texts::default();
-    for file in diff.files() {
-        let text = |state: Option<&prunella_core::diagnose::hunks::FileState>| {
-            let content = state.map(|s| s.content.as_slice()).unwrap_or_default();
-            is_text(content).then(|| String::from_utf8_lossy(content).into_owned())
-        };
-        let path = file.new_state().or(file.old()).map(|s| s.path.clone());
-        if let (Some(path), Some(before), Some(after)) = (path, text(file.old()), text(file.new_state())) {
-            texts.files.insert(path, (before, after));
-        }
-    }
-    texts
-}
-
-/// Whether the gates so far leave anything to refute.
-fn passes_so_far(report: &RunReport) -> Result<bool, String> {
-    let stored = serde_json::to_vec(report).map_err(|e| e.to_string())?;
-    let (verdict, _) = judge(&stored).map_err(|e| e.to_string())?;
-    Ok(verdict.decision != Decision::Failed && report.after.contains(&Trial::Passed))
 }

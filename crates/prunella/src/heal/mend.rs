@@ -10,11 +10,13 @@ use prunella_core::diagnose::paths::path_kind;
 use prunella_core::id::CommitId;
 use prunella_core::repair::{Candidate, guard};
 use prunella_core::verify::{
-    Decision, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, is_worth_another_trial, judge,
+    Decision, GateResult, GateStatus, RunReport, Trial, Verdict, VerifiedPatch, is_worth_another_trial, judge,
 };
 
 use super::carry::{Carrier, Way};
 use super::oracle::{Observation, Strictness, Target};
+use super::pages::Refuted;
+use super::refuting::{Doubter, Effort};
 use super::search::Culprit;
 use super::suite::Suite;
 use super::workshop::{Variant, Workshop};
@@ -44,6 +46,8 @@ pub(super) struct Bench<'a> {
     pub(super) suite: &'a mut Option<Suite>,
     /// (file, line) where the failure shows.
     pub(super) places: &'a BTreeSet<(String, u32)>,
+    /// Who tries to refute what passes.
+    pub(super) doubter: &'a mut Doubter,
 }
 
 /// A tried candidate.
@@ -57,9 +61,19 @@ pub(super) struct Tried {
     pub(super) patch: Option<VerifiedPatch>,
     /// Tests that still fail with it although the failure in question is gone.
     pub(super) remaining: Vec<String>,
+    /// What the attempt to refute it came to, if there was one.
+    pub(super) refuted: Option<Refuted>,
 }
 
 impl Tried {
+    /// Whether it passes the command and the tests, and only the attempt to refute it keeps it from being the answer.
+    #[must_use]
+    pub(super) fn is_held_back(&self) -> bool {
+        let stops = |gate: &&GateResult| matches!(gate.status, GateStatus::Failed | GateStatus::NotRun);
+        let mut gates = self.verdict.gates.iter().filter(stops).peekable();
+        gates.peek().is_some() && gates.all(|gate| gate.gate == "refutation")
+    }
+
     /// The gate that decided, as a sentence.
     #[must_use]
     pub(super) fn why(&self) -> String {
@@ -162,21 +176,28 @@ impl Bench<'_> {
         Ok(found)
     }
 
-    /// Tries a candidate with the command as it was given and with the suite, and has it judged.
+    /// Tries a candidate with the command as it was given and with the suite, tries to refute it where it writes code of
+    /// its own, and has it judged.
     ///
     /// # Errors
     /// If git fails.
     pub(super) fn try_candidate(&mut self, candidate: Candidate) -> Result<Tried, String> {
         let commit = self.shop.write(self.head, &edits(&candidate))?;
         let touched: Vec<String> = candidate.files.iter().map(|f| f.path.clone()).collect();
-        let (report, remaining) = self.measure(&candidate.id, &commit, touched)?;
+        let (mut report, remaining) = self.measure(&candidate.id, &commit, touched)?;
+        self.refuted(&mut report, &commit, Effort::of_one(&candidate))?;
         let stored = serde_json::to_vec(&report).map_err(|e| e.to_string())?;
         let (verdict, patch) = judge(&stored).map_err(|e| e.to_string())?;
+        let refuted = verdict.probability.map(|probability| Refuted {
+            probability,
+            asked: report.refutation.as_ref().is_some_and(|r| r.behaviour.is_some()),
+        });
         Ok(Tried {
             candidate,
             verdict,
             patch,
             remaining,
+            refuted,
         })
     }
 

@@ -23,6 +23,7 @@ mod pages;
 pub mod partial;
 mod place;
 mod ranking;
+pub mod refuting;
 mod report;
 mod reproduce;
 mod scratch;
@@ -50,6 +51,7 @@ pub use mend::edits;
 use mend::{Bench, Tried};
 use pages::{confidence, doubted, not_there};
 use place::Place;
+use refuting::Doubter;
 pub use report::{Alternative, Outcome, Report, Suspected};
 use reproduce::{Reproduced, reproduce};
 use scratch::Scratch;
@@ -135,6 +137,7 @@ struct Session<'a> {
     tried: Vec<Tried>,
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
+    doubter: Doubter,
     /// Of the failure that the page is about.
     fingerprint: Option<String>,
 }
@@ -174,6 +177,7 @@ impl<'a> Session<'a> {
             say,
             tried: Vec::new(),
             suite: None,
+            doubter: Doubter::default(),
             fingerprint: None,
         };
         Ok((session, scratch))
@@ -323,6 +327,9 @@ impl Session<'_> {
             }
         }
         report.alternatives = self.alternatives();
+        if report.alternatives.iter().any(|other| other.passes_tests) {
+            report.summary.push_str(&report.no_patch());
+        }
         Ok((report, None))
     }
 
@@ -358,7 +365,7 @@ impl Session<'_> {
             Some(tried) => Ok(self.healed(report, tried)),
             None => {
                 report.alternatives = self.alternatives();
-                report.summary.push_str(" No patch passed.");
+                report.summary.push_str(&report.no_patch());
                 Ok((report, None))
             }
         }
@@ -395,6 +402,7 @@ impl Session<'_> {
             head: &self.head,
             suite: &mut suite,
             places: &places,
+            doubter: &mut self.doubter,
         };
         let result = work(&mut helper, &mut bench)?;
         if let Some((why, suite)) = suite.as_ref().and_then(|s| Some((s.silent.as_ref()?, s))) {
@@ -421,6 +429,8 @@ impl Session<'_> {
                 strategy: tried.candidate.strategy.clone(),
                 patch: tried.candidate.patch.clone(),
                 why: tried.why(),
+                probability: tried.refuted.map(|refuted| refuted.probability),
+                passes_tests: tried.is_held_back(),
             })
             .collect()
     }
@@ -435,7 +445,9 @@ impl Session<'_> {
         report.outcome = Outcome::Healed;
         report.strategy = Some(tried.candidate.strategy.clone());
         report.patch = Some(tried.candidate.patch.clone());
-        report.confidence = confidence(tried.candidate.fix_safety, suite_ran, &report.grade);
+        report.confidence = confidence(tried.candidate.fix_safety, suite_ran, &report.grade, tried.refuted);
+        report.probability = tried.refuted.map(|refuted| refuted.probability);
+        report.gates.clone_from(&tried.verdict.gates);
         report.summary.push_str(" A patch was made and passes.");
         if !suite_ran {
             report

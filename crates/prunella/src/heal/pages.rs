@@ -6,13 +6,26 @@ use super::doubt::Doubt;
 use super::report::{Outcome, Report};
 use super::reproduce::NotThere;
 
-/// How likely a patch that passed is right. The suite's say and the origin of its lines count; set by hand until the
-/// regression benchmark has enough cases to fit it.
-pub(super) fn confidence(safety: FixSafety, suite_ran: bool, grade: &str) -> f64 {
+/// How likely a patch that passed is right. The suite's say, the origin of its lines and what the attempt to refute it
+/// came to count; the origins are set by hand until the regression benchmark has enough cases to fit them.
+pub(super) fn confidence(safety: FixSafety, suite_ran: bool, grade: &str, refutation: Option<Refuted>) -> f64 {
     let origin = match safety {
         FixSafety::Restores => 0.95,
         FixSafety::Mixes => 0.9,
-        FixSafety::Writes => 0.6,
+        FixSafety::Writes => WRITTEN,
+    };
+    let likely = match refutation {
+        None => origin,
+        // The probability is that of patches that are written; what was there before had a better start.
+        Some(Refuted {
+            probability,
+            asked: true,
+        }) => moved(probability, origin).min(HIGHEST),
+        // Only the diff was looked at: it can speak against the patch, not for it.
+        Some(Refuted {
+            probability,
+            asked: false,
+        }) => moved(probability, origin).min(origin),
     };
     let tested = if suite_ran { 1.0 } else { 0.85 };
     let proven = if grade == "proven" || safety == FixSafety::Writes {
@@ -20,7 +33,28 @@ pub(super) fn confidence(safety: FixSafety, suite_ran: bool, grade: &str) -> f64
     } else {
         0.8
     };
-    origin * tested * proven
+    likely * tested * proven
+}
+
+/// The share of written patches that pass the tests and are right, as the probabilities take it.
+const WRITTEN: f64 = 0.6;
+/// No attempt that fails says more.
+const HIGHEST: f64 = 0.95;
+
+/// What the attempt to refute a patch came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refuted {
+    /// That it is right.
+    pub(super) probability: f64,
+    /// Whether it was asked about inputs that no test has.
+    pub(super) asked: bool,
+}
+
+/// A probability that was made for written patches, for those of another origin: the odds of the origins are multiplied in.
+fn moved(probability: f64, origin: f64) -> f64 {
+    let odds = |p: f64| p / (1.0 - p).max(1e-6);
+    let now = odds(probability) * odds(origin) / odds(WRITTEN);
+    now / (1.0 + now)
 }
 
 /// The page where a commit makes the difference and is not accused.
@@ -71,5 +105,32 @@ pub(super) fn not_there(why: NotThere) -> Report {
             Outcome::NotReproduced,
             format!("The command could not be run in the sandbox: {why}"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_as_sure_as_the_attempt_to_refute_it_leaves_it() {
+        let asked = |probability| {
+            Some(Refuted {
+                probability,
+                asked: true,
+            })
+        };
+        let of = |safety, refuted| confidence(safety, true, "proven", refuted);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
+        near(of(FixSafety::Writes, asked(0.85)), 0.85);
+        near(of(FixSafety::Writes, asked(0.999)), HIGHEST);
+        near(of(FixSafety::Writes, None), WRITTEN);
+        let unasked = Some(Refuted {
+            probability: 0.9,
+            asked: false,
+        });
+        near(of(FixSafety::Writes, unasked), WRITTEN);
+        assert!(of(FixSafety::Mixes, asked(0.6)) > 0.89);
+        assert!(confidence(FixSafety::Writes, false, "proven", asked(0.8)) < 0.8);
     }
 }

@@ -1,6 +1,7 @@
 //! What a heal or a diagnosis of a failing command came to: one object for scripts, a page for people.
 
 use prunella_core::diagnose::{CounterfactualRow, Diagnosis, Grade, HunkSummary, plain, render_table};
+use prunella_core::verify::GateResult;
 use serde::Serialize;
 
 /// How it ended. Exactly one of these.
@@ -43,6 +44,24 @@ pub struct Alternative {
     pub patch: String,
     /// Why it is not the answer.
     pub why: String,
+    /// That it is right, from 0 to 1, where it was tried to refute it.
+    pub probability: Option<f64>,
+    /// Whether it passes the command and the tests and is held back for what else was found.
+    pub passes_tests: bool,
+}
+
+/// Candidates that pass and are held back, which the page shows.
+const SHOWN: usize = 3;
+
+impl Alternative {
+    fn text(&self) -> String {
+        let why = plain(&self.why, 400);
+        format!(
+            "\nnot offered, by {}: {why}\n{}",
+            plain(&self.strategy, 80),
+            shown(&self.patch)
+        )
+    }
 }
 
 /// What was found.
@@ -60,6 +79,10 @@ pub struct Report {
     pub confidence: f64,
     /// The proven patch as a unified diff for `git apply`.
     pub patch: Option<String>,
+    /// That the patch is right, from 0 to 1, by the attempt to refute it; nothing where it only takes back.
+    pub probability: Option<f64>,
+    /// Each gate that the patch went through.
+    pub gates: Vec<GateResult>,
     /// Other candidates.
     pub alternatives: Vec<Alternative>,
     /// How many candidates were tried.
@@ -107,6 +130,8 @@ impl Report {
             strategy: None,
             confidence: 0.0,
             patch: None,
+            probability: None,
+            gates: Vec::new(),
             alternatives: Vec::new(),
             candidates: 0,
             seconds: 0.0,
@@ -158,6 +183,9 @@ impl Report {
         if let Some(strategy) = &self.strategy {
             line("strategy", &format!("{strategy}, confidence {:.2}", self.confidence));
         }
+        if let Some(gate) = self.gates.iter().find(|gate| gate.gate == "refutation") {
+            line("refutation", &plain(&gate.why, 300));
+        }
         let effort = format!(
             "{} runs, {:.1} s, about {:.0} J (± 50 %)",
             self.experiments, self.seconds, self.joules
@@ -181,8 +209,21 @@ impl Report {
         }
         if let Some(patch) = &self.patch {
             lines.push(format!("\n{}", shown(patch)));
+        } else {
+            let held_back = self.alternatives.iter().filter(|other| other.passes_tests);
+            lines.extend(held_back.take(SHOWN).map(Alternative::text));
         }
         lines.join("\n")
+    }
+
+    /// The sentence of a heal without an answer.
+    pub(super) fn no_patch(&self) -> String {
+        let held_back = self.alternatives.iter().filter(|other| other.passes_tests).count();
+        match held_back {
+            0 => " No patch passed.".to_owned(),
+            1 => " Not healed: one patch passes the tests and is not believed.".to_owned(),
+            many => format!(" Not healed: {many} patches pass the tests and none is believed."),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Row {
     function: Option<String>,
     samples: usize,
     origins: Vec<usize>,
+    far: usize,
+    silenced: Option<u32>,
     answers: Option<Vec<String>>,
     laws: u32,
     broken: Vec<usize>,
@@ -45,7 +47,9 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
         return;
     };
     if first.passed == Some(false) {
-        found.not_asked = missed("the patch does not pass when its sources are exchanged in place");
+        // State that was made when the module was loaded is as it was: this patch cannot be asked in this way.
+        let why = "the patch does not pass when its sources are exchanged in place";
+        found.not_asked = Some(NotAsked::NoWay { why: why.to_owned() });
         return;
     }
     if let Some(row) = rows.iter().find(|row| row.parts.is_some()) {
@@ -76,6 +80,8 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
 struct Group<'a> {
     head: &'a Row,
     by: BTreeMap<i64, &'a Row>,
+    /// Lines that ran before and are there still, and run no more.
+    silenced: u32,
 }
 
 fn functions(rows: &[Row]) -> Vec<Group<'_>> {
@@ -85,7 +91,10 @@ fn functions(rows: &[Row]) -> Vec<Group<'_>> {
             groups.push(Group {
                 head: row,
                 by: BTreeMap::new(),
+                silenced: 0,
             });
+        } else if let (Some(group), Some(silenced)) = (groups.last_mut(), row.silenced) {
+            group.silenced += silenced;
         } else if let (Some(group), Some(id), Some(_)) = (groups.last_mut(), row.id, &row.answers) {
             group.by.insert(id, row);
         }
@@ -119,11 +128,35 @@ impl Group<'_> {
         self.by.get(&id)?.answers.as_deref()
     }
 
-    /// Whether two sources answer alike wherever the candidate answers; `None` if one was not asked.
-    fn alike(&self, one: i64, other: i64) -> Option<bool> {
+    /// Where the inputs end that are near what the tests pass; after them are those of another kind or size.
+    fn near_end(&self) -> usize {
+        self.head.samples + self.head.origins.len()
+    }
+
+    /// Whether two sources answer alike on near inputs, and on those far from them too; `None` if one was not asked.
+    fn alike(&self, one: i64, other: i64) -> Option<(bool, bool)> {
         let (a, b) = (self.words(one)?, self.words(other)?);
-        let differ = a.iter().zip(b).filter(|(a, b)| a != b && !late(a) && !late(b));
-        Some(differ.count() == 0)
+        let apart = |at: usize| {
+            a.get(at)
+                .zip(b.get(at))
+                .is_some_and(|(a, b)| a != b && !late(a) && !late(b))
+        };
+        let near = !(0..self.near_end()).any(apart);
+        Some((near, near && !(self.near_end()..a.len()).any(apart)))
+    }
+
+    /// Inputs on which the candidate gives no answer and most of these others do, of how many.
+    fn fails_alone(&self, others: &[i64]) -> (u32, u32) {
+        let Some(ours) = self.words(AFTER) else { return (0, 0) };
+        let theirs: Vec<&[String]> = others.iter().filter_map(|id| self.words(*id)).collect();
+        if theirs.is_empty() {
+            return (0, 0);
+        }
+        let fails = |(at, word): &(usize, &String)| {
+            let answer = theirs.iter().filter(|w| w.get(*at).is_some_and(|w| answers(w))).count();
+            !answers(word) && !late(word) && 2 * answer > theirs.len()
+        };
+        (count(ours.iter().enumerate().filter(fails).count()), count(ours.len()))
     }
 
     fn add(&self, sum: &mut Behaviour) {
@@ -146,6 +179,7 @@ impl Group<'_> {
             .collect();
         let asked = || pairs.iter().filter(|p| !late(p.1) && !late(p.2));
         let of = |wanted: &dyn Fn(&(usize, &str, &str)) -> bool| count(asked().filter(|p| wanted(p)).count());
+        sum.silenced += self.silenced;
         sum.inputs += of(&|_| true);
         sum.answered_before += of(&|p| answers(p.1));
         sum.raises_before += of(&|p| raises(p.1));
@@ -159,7 +193,7 @@ impl Group<'_> {
         sum.near_mended += of(&|p| mended.contains(&p.0));
         sum.changed_near_mended += of(&|p| mended.contains(&p.0) && p.1 != p.2);
         self.laws(sum, &pairs);
-        self.needed(sum, &after[known..]);
+        self.needed(sum, after);
     }
 
     /// The candidate beside its needed parts alone.
@@ -170,9 +204,25 @@ impl Group<'_> {
         let but_not = |one: &Row, other: &Row| count(one.broken.iter().filter(|i| !other.broken.contains(i)).count());
         sum.needed_breaks_more += but_not(theirs, ours);
         sum.needed_breaks_less += but_not(ours, theirs);
-        let theirs = theirs.answers.iter().flatten().skip(self.head.samples);
-        let apart = after.iter().zip(theirs).filter(|(a, b)| a != b && !late(a) && !late(b));
-        sum.apart_from_needed += count(apart.count());
+        let Some(theirs) = theirs.answers.as_deref() else {
+            return;
+        };
+        let differs = |at: &usize| {
+            let both = after.get(*at).zip(theirs.get(*at));
+            both.is_some_and(|(a, b)| a != b && !late(a) && !late(b))
+        };
+        let (near, all) = (self.near_end(), after.len());
+        let near: Vec<usize> = (self.head.samples..near.min(all)).filter(differs).collect();
+        sum.apart_from_needed += count(near.len());
+        sum.apart_far += count((self.near_end()..all).filter(differs).count());
+        sum.far += count(all.saturating_sub(self.near_end()));
+        let only = |one: &[String], other: &[String]| {
+            near.iter()
+                .filter(|at| !answers(&one[**at]) && answers(&other[**at]))
+                .count()
+        };
+        sum.needed_fails_more += count(only(theirs, after));
+        sum.needed_fails_less += count(only(after, theirs));
     }
 
     fn laws(&self, sum: &mut Behaviour, pairs: &[(usize, &str, &str)]) {
@@ -206,21 +256,27 @@ fn weaker(variants: &[Variant], rows: &[Row]) -> Option<Weaker> {
 }
 
 fn rivals(variants: &[Variant], groups: &[Group<'_>]) -> Option<Rivals> {
-    let (mut found, mut all, mut agree) = (Rivals::default(), 0.0, 0.0);
+    let (mut found, mut all, mut agree, mut agree_far) = (Rivals::default(), 0.0, 0.0, 0.0);
     let mut others: BTreeMap<Vec<&[String]>, f64> = BTreeMap::new();
+    let mut compared = Vec::new();
     for rival in of_kind(variants, Kind::Rival) {
-        let said: Vec<bool> = groups.iter().filter_map(|g| g.alike(AFTER, rival.id)).collect();
+        let said: Vec<(bool, bool)> = groups.iter().filter_map(|g| g.alike(AFTER, rival.id)).collect();
         if said.is_empty() {
             continue;
         }
-        found.compared += 1;
+        compared.push(rival.id);
         all += rival.likely;
-        if said.contains(&false) {
-            let words = groups.iter().filter_map(|g| g.words(rival.id)).collect();
-            *others.entry(words).or_default() += rival.likely;
-        } else {
+        if said.iter().all(|(near, _)| *near) {
             found.agree += 1;
             agree += rival.likely;
+            agree_far += if said.iter().all(|(_, far)| *far) {
+                rival.likely
+            } else {
+                0.0
+            };
+        } else {
+            let words = groups.iter().filter_map(|g| g.words(rival.id)).collect();
+            *others.entry(words).or_default() += rival.likely;
         }
     }
     let permille = |part: f64| {
@@ -228,7 +284,13 @@ fn rivals(variants: &[Variant], groups: &[Group<'_>]) -> Option<Rivals> {
         let of = (1000.0 * part / all.max(1e-9)).clamp(0.0, 1000.0) as u32;
         of
     };
+    found.compared = count(compared.len());
     found.agree_permille = permille(agree);
+    found.agree_far_permille = permille(agree_far);
     found.strongest_permille = permille(others.values().copied().fold(0.0, f64::max));
+    for (fails, of) in groups.iter().map(|g| g.fails_alone(&compared)) {
+        found.fails_alone += fails;
+        found.inputs += of;
+    }
     (found.compared > 0).then_some(found)
 }

@@ -38,6 +38,8 @@ const INPUTS: usize = 800;
 const EACH: f64 = 4.0;
 /// The most tests that are run for each variant.
 const MOST_TESTS: usize = 60;
+/// The share of the time that one run of the tests may take: parts, weaker patches and rivals are some thirty runs.
+const EACH_VARIANT: f64 = 0.02;
 /// The most rivals that are compared.
 const MOST_RIVALS: usize = 8;
 
@@ -77,6 +79,12 @@ impl Known {
         }
         Ok(known)
     }
+
+    /// Compares with these other changes that pass, the first of them.
+    pub fn compare_with(&mut self, rivals: Vec<(Draft, f64)>) {
+        self.rivals = rivals;
+        self.rivals.truncate(MOST_RIVALS);
+    }
 }
 
 /// One row of the job: sources by their absolute path inside.
@@ -107,6 +115,10 @@ pub fn refute(
             found.not_asked = no_way("generated inputs need Python tests that the driver can enter");
             return found;
         }
+        Err(other @ (NotSearched::NothingToRun | NotSearched::NothingFails)) => {
+            found.not_asked = no_way(&other.to_string());
+            return found;
+        }
         Err(other) => {
             found.not_asked = Some(NotAsked::Missed { why: other.to_string() });
             return found;
@@ -134,7 +146,7 @@ fn ask(
     let mut session = Session::new(task)?;
     session.mode = known.mode;
     let mut job = session.job("refute", until(task.budget));
-    job.tests = tests(known, texts);
+    job.tests = tests(known, texts, task.budget);
     job.inputs = INPUTS;
     job.each = EACH;
     job.limit = (known.baseline.longest() * 6.0).clamp(0.3, 10.0);
@@ -147,13 +159,16 @@ fn ask(
     Ok(())
 }
 
-/// The failing tests, then those that run a line of what is changed, in the suite's order.
-fn tests(known: &Known, texts: &Texts) -> Vec<usize> {
+/// The failing tests, then those that run a line of what is changed, in the suite's order: as many as can be run for each
+/// variant within `budget`.
+fn tests(known: &Known, texts: &Texts, budget: Duration) -> Vec<usize> {
     let baseline = &known.baseline;
     let mut tests = baseline.failing.clone();
+    let mut room = budget.as_secs_f64() * EACH_VARIANT;
     for (path, range) in texts.extents() {
         for test in baseline.tests_for(&path, range) {
-            if !tests.contains(&test) {
+            if !tests.contains(&test) && room > 0.0 {
+                room -= baseline.tests.get(&test).map_or(0.0, |row| row.seconds);
                 tests.push(test);
             }
         }

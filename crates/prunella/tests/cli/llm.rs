@@ -40,7 +40,7 @@ fn read(stream: &mut TcpStream) -> String {
 }
 
 /// Answers one question after the other, and hands back the questions.
-fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
+pub(crate) fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
     let work = move || {

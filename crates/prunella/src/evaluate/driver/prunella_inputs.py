@@ -201,6 +201,32 @@ class Mutator:
         return value
 
 
+def odd(value, rand, depth=0):
+    """A value of another kind or size than the given one, or a container with such a value in it."""
+    kind = type(value)
+    if kind in (list, tuple) and value and depth < 4 and rand.random() < 0.6:
+        items, i = list(value), rand.randrange(len(value))
+        items[i] = odd(items[i], rand, depth + 1)
+        return kind(items)
+    if kind is dict and value and depth < 4 and rand.random() < 0.6:
+        key = rand.choice(list(value))
+        return {**value, key: odd(value[key], rand, depth + 1)}
+    if kind is bool:
+        return rand.choice((None, not value))
+    if kind is int:
+        return rand.choice((value + 0.5, float(value), -value, -value - 1, 0, value * 10 + 3, value + 1000, None))
+    if kind is float:
+        return rand.choice((int(value), -value, 0.0, value + 0.25, value * 100, None))
+    if kind is str:
+        return rand.choice(("", " ", value + " ", value.upper(), value.lower(), value * 2, value[::-1], value + "1", "\u00e9" + value))
+    if kind in (list, tuple):
+        items = list(value)
+        return kind(rand.choice(([], items[:1], items + items, items[::-1], items + [None], items + items[:1])))
+    if kind in (set, frozenset, dict):
+        return kind()
+    return rand.choice((0, "", 1)) if value is None else value
+
+
 def _reachable(value, most=60):
     found, open_, seen = [], [value], set()
     while open_ and len(found) < most:

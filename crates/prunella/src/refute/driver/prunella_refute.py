@@ -8,6 +8,7 @@ import ast
 import copy
 import difflib
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -18,11 +19,14 @@ import time
 import prunella_graft
 import prunella_inputs
 import prunella_laws
+import prunella_reach
 
 MOST_SAMPLES = 48
 MOST_OF_A_TEST = 8
 MOST_PARTS = 12
+MOST_TRIES = 24
 MOST_ASKED = 11
+FAR = 160
 EACH = 0.05
 TOKEN = re.compile(r"\w+|\n[ \t]*|[ \t]+|[^\w\s]")
 
@@ -46,15 +50,19 @@ def run(driver, harness):
     asked = [(rows[0]["id"], before), (rows[1]["id"], after)]
     if least["unneeded"]:
         asked.append((-1, least["files"]))
+    late = lambda: time.time() > driver.JOB["until"]
     for row in rows[2:]:
-        if time.time() > driver.JOB["until"]:
-            break
-        passed = trial.passes({**after, **row["files"]} if row["kind"] == "weaker" else {**before, **row["files"]})
-        driver.write("refute.jsonl", {"id": row["id"], "passed": passed})
-        if passed and row["kind"] == "rival" and len(asked) < MOST_ASKED:
-            asked.append((row["id"], {**before, **row["files"]}))
+        if row["kind"] == "rival" and not late():
+            files = {**before, **row["files"]}
+            passed = trial.passes(files)
+            driver.write("refute.jsonl", {"id": row["id"], "passed": passed})
+            if passed and len(asked) < MOST_ASKED:
+                asked.append((row["id"], files))
     for file, name in names[:3]:
         compare(trial, file, name, asked)
+    for row in rows[2:]:
+        if row["kind"] == "weaker" and not late():
+            driver.write("refute.jsonl", {"id": row["id"], "passed": trial.passes({**after, **row["files"]})})
     driver.write("done.jsonl", {})
 
 
@@ -102,16 +110,16 @@ class Trial:
 
 
 def split(before, after):
-    """A text as pieces: `[same]` or `[old, new]`; lines first, then words within changed lines."""
+    """A text as pieces `(hunk, [same])` or `(hunk, [old, new])`: lines first, then words within changed lines."""
     old, new, out = before.splitlines(keepends=True), after.splitlines(keepends=True), []
-    for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for hunk, (tag, a, b, c, d) in enumerate(difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()):
         left, right = "".join(old[a:b]), "".join(new[c:d])
         if tag == "equal":
-            out.append([left])
+            out.append((hunk, [left]))
         elif tag == "replace":
-            out += words(left, right)
+            out += [(hunk, piece) for piece in words(left, right)]
         else:
-            out.append([left, right])
+            out.append((hunk, [left, right]))
     return out
 
 
@@ -141,25 +149,31 @@ def same_code(one, other):
 
 
 def minimise(trial, before, after):
-    """Leaves out one part of the patch after the other and keeps out what the tests do not need."""
+    """Leaves out one part of the patch after the other and keeps out what the tests do not need: whole hunks, then parts of
+    hunks, then two parts of one (a call around an expression is two)."""
     pieces = {file: split(before[file], after[file]) for file in after}
-    parts = [(file, i) for file, of in pieces.items() for i, piece in enumerate(of) if len(piece) == 2]
+    parts = [(file, i) for file, of in pieces.items() for i, (_, piece) in enumerate(of) if len(piece) == 2]
 
     def text(file, out):
-        return "".join(p[0] if len(p) == 1 or (file, i) in out else p[1] for i, p in enumerate(pieces[file]))
+        return "".join(p[0] if len(p) == 1 or (file, i) in out else p[1] for i, (_, p) in enumerate(pieces[file]))
 
     def files(out):
         return {file: text(file, out) for file in pieces}
 
     # Comments and layout are no parts.
     parts = [p for p in parts if not same_code(text(p[0], {p}), after[p[0]])][:MOST_PARTS]
+    hunks = {}
+    for file, i in parts:
+        hunks.setdefault((file, pieces[file][i][0]), []).append((file, i))
+    tries = [set(of) for of in hunks.values()]
+    tries += [{part} for of in hunks.values() if len(of) > 1 for part in of]
+    tries += [{a, b} for of in hunks.values() if 2 < len(of) < 6 for a, b in itertools.combinations(of, 2)]
     out = set()
-    if len(parts) > 1:
-        for part in parts:
-            if time.time() > trial.job["until"] or len(out) + 1 == len(parts):
-                break
-            if trial.passes(files(out | {part})):
-                out.add(part)
+    for some in tries[:MOST_TRIES] if len(parts) > 1 else ():
+        if time.time() > trial.job["until"]:
+            break
+        if not some & out and len(out | some) < len(parts) and trial.passes(files(out | some)):
+            out |= some
     return {"parts": len(parts), "unneeded": len(out), "files": files(out)}
 
 
@@ -175,6 +189,13 @@ class Near(prunella_inputs.Mutator):
         for _ in range(self.random.choice((1, 1, 1, 2, 2, 3))):
             i = self.random.randrange(len(made))
             made[i] = self.value(made[i], self.facts[i])
+        return tuple(made)
+
+    def far(self, sample):
+        """The sample with one value, or one in it, of another kind or size than was seen."""
+        made = list(copy.deepcopy(sample))
+        i = self.random.randrange(len(made))
+        made[i] = prunella_inputs.odd(made[i], self.random)
         return tuple(made)
 
 
@@ -197,15 +218,28 @@ def compare(trial, file, name, asked):
             if len(drawn) < job["inputs"] and text not in seen:
                 seen.add(text)
                 drawn.append((origin, made))
-        send({"function": name, "samples": len(samples), "origins": [o for o, _ in drawn]})
-        inputs = samples + [made for _, made in drawn]
+        far = []
+        for number in range(FAR * 2):
+            made = mutator.far(samples[number % len(samples)])
+            text = prunella_inputs.canonical(made)
+            if len(far) < FAR and text not in seen:
+                seen.add(text)
+                far.append(made)
+        send({"function": name, "samples": len(samples), "origins": [o for o, _ in drawn], "far": len(far)})
+        inputs = samples + [made for _, made in drawn] + far
+        reached = {}
         for number, files in asked:
             if time.time() > job["until"]:
                 return
-            got = driver.child(lambda tell, f=files: answers(trial, f, function, inputs, len(samples), tell), job["each"])
+            near = len(samples) + len(drawn)
+            got = driver.child(lambda tell, f=files: answers(trial, f, function, inputs, len(samples), near, tell), job["each"])
             said = [g["a"] for g in got if "a" in g] + ["late"] * len(inputs)
             laws = next((g for g in got if "laws" in g), {})
+            reached[number] = next((g for g in got if "ran" in g), None)
             send({"id": number, "answers": said[: len(inputs)], **laws})
+            if number == asked[1][0] and all(reached.get(n) for n, _ in asked[:2]):
+                old, new = (dict(f)[file] for _, f in asked[:2])
+                send({"silenced": prunella_reach.silenced(old, new, *(reached[n] for n, _ in asked[:2]))})
 
     for result in driver.child(ask, max(1.0, job["until"] - time.time())):
         driver.write("refute.jsonl", result)
@@ -244,8 +278,8 @@ def capture(trial, function):
     return samples[:MOST_SAMPLES]
 
 
-def answers(trial, files, function, inputs, known, tell):
-    """One source's answers, and which laws of its answers to the samples it breaks on the others."""
+def answers(trial, files, function, inputs, known, near, tell):
+    """One source's answers, which laws of its answers to the samples it breaks on the near ones, and which lines run."""
     trial.graft.put(files)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
@@ -257,11 +291,14 @@ def answers(trial, files, function, inputs, known, tell):
         tell({"a": word})
     usual = [(a, v) for a, w, v in got[:known] if not is_bad(w)]
     laws = prunella_laws.Laws(usual)
-    broken = [laws.broken(a, v) if not is_bad(w) else [] for a, w, v in got[known:]]
+    broken = [laws.broken(a, v) if not is_bad(w) else [] for a, w, v in got[known:near]]
     related, unrelated = relations(trial.driver, function, got, known)
     names = sorted({n for b in broken for n in b})[:8]
     tell({"laws": laws.count(), "broken": [i for i, b in enumerate(broken) if b], "names": names,
           "related": related, "unrelated": unrelated})
+    few = [a for a, w, _ in got if w != "hung"]
+    file = function.__code__.co_filename
+    tell(prunella_reach.first_runs(function, file, inputs[:known] + few[known:], lambda a: answer(trial.driver, function, a)))
 
 
 def is_bad(word):
