@@ -57,12 +57,19 @@ pub(super) struct Tried {
     pub(super) patch: Option<VerifiedPatch>,
     /// Tests that still fail with it although the failure in question is gone.
     pub(super) remaining: Vec<String>,
+    /// How likely it is right, from 0 to 1, where its maker can tell.
+    pub(super) likely: Option<f64>,
+    /// Why it is not promoted although it passes.
+    pub(super) doubt: Option<String>,
 }
 
 impl Tried {
     /// The gate that decided, as a sentence.
     #[must_use]
     pub(super) fn why(&self) -> String {
+        if let Some(doubt) = &self.doubt {
+            return doubt.clone();
+        }
         let wanted = match self.verdict.decision {
             Decision::Passed => return "all gates that apply passed".to_owned(),
             Decision::Failed => GateStatus::Failed,
@@ -177,6 +184,8 @@ impl Bench<'_> {
             verdict,
             patch,
             remaining,
+            likely: None,
+            doubt: None,
         })
     }
 

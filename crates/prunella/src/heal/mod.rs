@@ -415,7 +415,10 @@ impl Session<'_> {
     }
 
     fn alternatives(&self) -> Vec<Alternative> {
-        let failed = self.tried.iter().filter(|tried| tried.patch.is_none());
+        let failed = self
+            .tried
+            .iter()
+            .filter(|tried| tried.patch.is_none() || tried.doubt.is_some());
         failed
             .map(|tried| Alternative {
                 strategy: tried.candidate.strategy.clone(),
@@ -435,7 +438,7 @@ impl Session<'_> {
         report.outcome = Outcome::Healed;
         report.strategy = Some(tried.candidate.strategy.clone());
         report.patch = Some(tried.candidate.patch.clone());
-        report.confidence = confidence(tried.candidate.fix_safety, suite_ran, &report.grade);
+        report.confidence = confidence(tried.candidate.fix_safety, tried.likely, suite_ran, &report.grade);
         report.summary.push_str(" A patch was made and passes.");
         if !suite_ran {
             report

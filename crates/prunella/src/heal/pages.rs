@@ -6,14 +6,14 @@ use super::doubt::Doubt;
 use super::report::{Outcome, Report};
 use super::reproduce::NotThere;
 
-/// How likely a patch that passed is right. The suite's say and the origin of its lines count; set by hand until the
-/// regression benchmark has enough cases to fit it.
-pub(super) fn confidence(safety: FixSafety, suite_ran: bool, grade: &str) -> f64 {
-    let origin = match safety {
+/// How likely a patch that passed is right: what its maker says, where it can tell, and the suite. Without that the origin
+/// of its lines counts; set by hand until the regression benchmark has enough cases to fit it.
+pub(super) fn confidence(safety: FixSafety, likely: Option<f64>, suite_ran: bool, grade: &str) -> f64 {
+    let origin = likely.unwrap_or(match safety {
         FixSafety::Restores => 0.95,
         FixSafety::Mixes => 0.9,
         FixSafety::Writes => 0.6,
-    };
+    });
     let tested = if suite_ran { 1.0 } else { 0.85 };
     let proven = if grade == "proven" || safety == FixSafety::Writes {
         1.0
