@@ -8,6 +8,7 @@
 //! *Fix safety*: what the driver says is untrusted: it orders candidates, and the judge runs everything anew.
 
 pub(crate) mod baseline;
+mod compare;
 mod pairs;
 mod pool;
 pub(crate) mod search;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use prunella_core::repair::Draft;
+use prunella_core::repair::synth::trust::Evidence;
 use prunella_core::repair::synth::{Change, NodeId, Surprise, Tree};
 use prunella_sandbox::JailSpec;
 
@@ -84,6 +86,8 @@ pub struct SearchResult {
     pub core_seconds: f64,
     /// Share of the generated inputs on which all plausible candidates agree; 1 for a single one.
     pub agreement: f64,
+    /// What speaks for and against the first of them, where the driver could be asked.
+    pub evidence: Option<Evidence>,
     /// How long it took.
     pub seconds: f64,
 }

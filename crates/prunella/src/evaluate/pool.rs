@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use prunella_core::repair::synth::agree::Known;
 use prunella_core::repair::synth::{Change, Dialect, Evidence, Kind, NodeId, Tree, Weights, changes, rank};
 use prunella_lang::syntax;
 
@@ -94,6 +95,18 @@ impl Pool {
         });
         self.entries
             .extend(found.into_iter().map(|change| Entry { unit, change }));
+    }
+
+    /// What is known of an entry before it is tried.
+    pub(super) fn known(&self, number: usize) -> Known {
+        let entry = &self.entries[number];
+        let tree = &self.trees[&self.units[entry.unit].file];
+        let line = tree.line_at(entry.change.extent().start);
+        Known {
+            score: entry.change.score,
+            swallows: entry.change.swallows,
+            place: (entry.unit as u64) << 32 | u64::from(line),
+        }
     }
 
     /// What the driver needs of an entry.

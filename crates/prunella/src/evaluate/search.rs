@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use prunella_core::repair::synth::agree::{self, Behaviour};
 use prunella_core::repair::{Draft, DraftFile, FixSafety};
 use prunella_sandbox::CancelToken;
 
@@ -11,20 +10,20 @@ use super::baseline::{self, Baseline};
 use super::pairs::{self, Partial};
 use super::pool::{Entry, Pool};
 use super::session::Session;
-use super::wire::{AgreeRow, CandidateRow, Job, ResultRow, rows};
-use super::{NotSearched, Plausible, SearchResult, SearchTask, whole};
+use super::wire::{CandidateRow, Job, ResultRow, rows};
+use super::{NotSearched, SearchResult, SearchTask, whole};
 use crate::clock;
 
 /// Sizes of the batches: small ones first, for most fixes are near the top.
 const BATCHES: &[usize] = &[150, 400, 1500, 4000, 8000, 16000, 32000];
 /// How much less likely than the best plausible candidate another may be to be tried still, in nats.
 const MARGIN: f64 = 4.0;
-/// The most plausible candidates whose behaviour is compared.
-const MAX_COMPARED: usize = 40;
 /// How many times the limit before what was stopped gets when nothing passed.
 const LONGER: f64 = 6.0;
 /// The most candidates that are asked which tests they mend.
 const MAX_ASKED: usize = 2500;
+/// The share of the budget after which no more is tried where something passes.
+const FURTHER: f64 = 0.5;
 /// The share of the budget for comparing.
 const COMPARING: f64 = 0.2;
 
@@ -64,26 +63,32 @@ pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResul
     Ok(result)
 }
 
-struct Search<'a> {
-    task: &'a SearchTask<'a>,
-    session: Session<'a>,
-    baseline: Baseline,
-    pool: Pool,
-    plausible: Vec<usize>,
-    tried: usize,
-    core_seconds: f64,
+pub(super) struct Search<'a> {
+    pub(super) task: &'a SearchTask<'a>,
+    pub(super) session: Session<'a>,
+    pub(super) baseline: Baseline,
+    pub(super) pool: Pool,
+    pub(super) plausible: Vec<usize>,
+    pub(super) tried: usize,
+    pub(super) core_seconds: f64,
     began: Instant,
 }
 
 impl Search<'_> {
-    fn left(&self, share: f64) -> Duration {
+    pub(super) fn left(&self, share: f64) -> Duration {
         self.task.budget.mul_f64(share).saturating_sub(self.began.elapsed())
     }
 
     fn evaluate(&mut self, cancel: &CancelToken) -> Result<(), NotSearched> {
         let mut at = 0;
         for size in BATCHES {
-            let left = self.left(1.0 - COMPARING);
+            // What passes has to be compared; looking for more of it is worth less.
+            let share = if self.plausible.is_empty() {
+                1.0 - COMPARING
+            } else {
+                FURTHER
+            };
+            let left = self.left(share);
             let is_over = left < Duration::from_secs(2) || self.core_left() < 1.0;
             if at >= self.pool.entries.len() || is_over || cancel.is_cancelled() {
                 break;
@@ -157,7 +162,7 @@ impl Search<'_> {
     }
 
     /// Runs a job and gives what became of its candidates.
-    fn results(
+    pub(super) fn results(
         &mut self,
         job: Job,
         candidates: &[CandidateRow],
@@ -222,75 +227,8 @@ impl Search<'_> {
 
     /// The limit of one test, in seconds of the processor. What does not end takes all of it, and in some programs that
     /// is most of what is tried; what was stopped is tried again with more if nothing passes.
-    fn usual(&self) -> f64 {
+    pub(super) fn usual(&self) -> f64 {
         (self.baseline.longest() * 4.0).clamp(0.02, 10.0)
-    }
-
-    /// Compares the plausible candidates by what they do, and ranks them.
-    fn compare(&mut self, cancel: &CancelToken) -> SearchResult {
-        let compared: Vec<usize> = self.plausible.iter().copied().take(MAX_COMPARED).collect();
-        let behaviours = self.behaviours(&compared, cancel);
-        let scores: Vec<f64> = compared.iter().map(|i| self.pool.entries[*i].change.score).collect();
-        let swallows: Vec<bool> = compared.iter().map(|i| self.pool.entries[*i].change.swallows).collect();
-        let ranking = agree::rank(&scores, &swallows, &behaviours, self.baseline.crashed());
-        let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
-            draft: self.draft(&self.pool.entries[compared[*which]], *confidence),
-            confidence: *confidence,
-            place: compared[*which],
-        });
-        SearchResult {
-            ranked: ranked.collect(),
-            made: self.pool.entries.len(),
-            tried: self.tried,
-            #[allow(clippy::cast_precision_loss, reason = "some ten thousand")]
-            per_core_second: self.tried as f64 / self.core_seconds.max(1e-3),
-            core_seconds: self.core_seconds,
-            agreement: ranking.agreement,
-            seconds: 0.0,
-        }
-    }
-
-    /// What each of these does on generated inputs of its unit; nothing for those that could not be asked.
-    fn behaviours(&mut self, compared: &[usize], cancel: &CancelToken) -> Vec<Option<Behaviour>> {
-        let mut found: Vec<Option<Behaviour>> = vec![None; compared.len()];
-        if self.session.mode == "process" || compared.is_empty() {
-            return found;
-        }
-        let units: BTreeSet<usize> = compared.iter().map(|i| self.pool.entries[*i].unit).collect();
-        for unit in units {
-            let left = self.left(1.0);
-            if left < Duration::from_secs(1) {
-                break;
-            }
-            let rows_of: Vec<_> = compared
-                .iter()
-                .filter(|i| self.pool.entries[**i].unit == unit)
-                .map(|i| self.pool.row(self.task, &self.baseline, *i, &self.pool.entries[*i]))
-                .collect();
-            let mut job = self.session.job("agree", until(left));
-            job.tests.clone_from(&self.pool.units[unit].tests);
-            job.limit = self.usual() * 2.0;
-            let Ok(ran) = self.session.run(job, &rows_of, left, cancel) else {
-                break;
-            };
-            let answers: Vec<AgreeRow> = rows(ran.out.path(), "agree.jsonl");
-            tracing::debug!(answers = answers.len(), errors = ?rows::<serde_json::Value>(ran.out.path(), "error.jsonl"), "behaviours");
-            let before = answers.iter().find(|row| row.id.is_none() && !row.answers.is_empty());
-            for row in &answers {
-                let place = row.id.and_then(|id| compared.iter().position(|c| *c == id));
-                if let (Some(place), Some(before)) = (place, before) {
-                    found[place] = Some(Behaviour {
-                        answers: row.answers.clone(),
-                        before: before.answers.clone(),
-                    });
-                }
-            }
-        }
-        found
-    }
-
-    fn draft(&self, entry: &Entry, confidence: f64) -> Draft {
-        draft(&self.pool, &self.baseline, entry, confidence)
     }
 }
 

@@ -216,9 +216,8 @@ impl Runs<'_> {
 fn result(pool: &Pool, baseline: &Baseline, found: &Found, took: Duration) -> SearchResult {
     let mut plausible = found.plausible.clone();
     plausible.sort_unstable();
-    let scores: Vec<f64> = plausible.iter().map(|i| pool.entries[*i].change.score).collect();
-    let swallows: Vec<bool> = plausible.iter().map(|i| pool.entries[*i].change.swallows).collect();
-    let ranking = agree::rank(&scores, &swallows, &vec![None; plausible.len()], false);
+    let known: Vec<agree::Known> = plausible.iter().map(|i| pool.known(*i)).collect();
+    let ranking = agree::rank(&known, &vec![None; plausible.len()], false);
     let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
         draft: draft(pool, baseline, &pool.entries[plausible[*which]], *confidence),
         confidence: *confidence,
@@ -233,6 +232,7 @@ fn result(pool: &Pool, baseline: &Baseline, found: &Found, took: Duration) -> Se
         per_core_second: found.tried as f64 / core_seconds.max(1e-3),
         core_seconds,
         agreement: ranking.agreement,
+        evidence: None,
         seconds: took.as_secs_f64(),
     }
 }

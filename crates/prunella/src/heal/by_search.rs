@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use prunella_core::diagnose::hunks::FileState;
 use prunella_core::repair::patterns::Patterns;
+use prunella_core::repair::synth::trust::after_refuted;
 use prunella_core::repair::synth::{Change, NodeId, Tree};
 use prunella_lang::lexers::lexer_of;
 
 use super::Helper;
 use super::mend::{Bench, files};
-use crate::evaluate::{House, Naturalness, NotSearched, SearchTask, search};
+use crate::evaluate::{House, Naturalness, NotSearched, SearchResult, SearchTask, search};
 use crate::home::Home;
 use crate::learn::{Shelf, kept};
 
@@ -21,11 +22,13 @@ pub const NAME: &str = "search";
 const PLAUSIBLE: usize = 4;
 /// The share of the time that is left which the search may take; the rest is for the suite and the judge.
 const SHARE: f64 = 0.6;
+/// How likely a candidate has to be right to be promoted. A patch that is wrong is worse than none.
+const SURE_ENOUGH: f64 = 0.5;
 /// The longest search.
 const LONGEST: Duration = Duration::from_secs(180);
 
 impl Helper<'_> {
-    /// The first candidate of the search that the judge lets through; none where another strategy was asked for.
+    /// The candidate of the search that is promoted; none where another strategy was asked for.
     pub(super) fn searched(&mut self, bench: &mut Bench<'_>) -> Result<Option<usize>, String> {
         if self.request.strategy.as_deref().is_some_and(|asked| asked != NAME) {
             return Ok(None);
@@ -85,6 +88,15 @@ impl Helper<'_> {
         ));
         let rivals = found.ranked.iter().map(|p| (p.draft.clone(), p.confidence));
         bench.doubter.has_rivals(rivals);
+        self.promoted(bench, &found)
+    }
+
+    /// The first plausible candidate that the judge lets through, if it is likely enough to be right; where it is not,
+    /// those that pass are told as alternatives, and nothing is healed.
+    fn promoted(&mut self, bench: &mut Bench<'_>, found: &SearchResult) -> Result<Option<usize>, String> {
+        // What a clean run refutes takes its share of the belief with it; those that behave alike have one share together,
+        // and are known by it.
+        let (mut refuted, mut last) = (0.0, f64::NAN);
         for plausible in found.ranked.iter().take(PLAUSIBLE) {
             if bench.shop.over().is_some() {
                 break;
@@ -94,9 +106,31 @@ impl Helper<'_> {
             let Ok(candidate) = plausible.draft.candidate(bench.head, &known) else {
                 continue;
             };
-            if let Some(at) = self.attempt(bench, candidate)? {
+            let Some(at) = self.attempt(bench, candidate)? else {
+                let is_same = (plausible.confidence - last).abs() <= 1e-9;
+                if !is_same {
+                    refuted += plausible.confidence;
+                }
+                last = plausible.confidence;
+                continue;
+            };
+            let confidence = after_refuted(plausible.confidence, refuted);
+            self.tried[at].likely = Some(confidence);
+            if confidence >= SURE_ENOUGH {
                 return Ok(Some(at));
             }
+            let others = found.ranked.len() - 1;
+            let why = format!(
+                "it passes, but is right with probability {confidence:.2} only, below {SURE_ENOUGH}{}: a test that tells them \
+                 apart, or a person, has to decide",
+                if others > 0 {
+                    format!("; {others} others pass too")
+                } else {
+                    String::new()
+                }
+            );
+            self.notes.push(format!("{}: {why}", plausible.draft.strategy));
+            self.tried[at].doubt = Some(why);
         }
         Ok(None)
     }

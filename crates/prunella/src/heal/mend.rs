@@ -63,6 +63,10 @@ pub(super) struct Tried {
     pub(super) remaining: Vec<String>,
     /// What the attempt to refute it came to, if there was one.
     pub(super) refuted: Option<Refuted>,
+    /// How likely it is right, from 0 to 1, where its maker can tell.
+    pub(super) likely: Option<f64>,
+    /// Why it is not promoted although it passes.
+    pub(super) doubt: Option<String>,
 }
 
 impl Tried {
@@ -77,6 +81,9 @@ impl Tried {
     /// The gate that decided, as a sentence.
     #[must_use]
     pub(super) fn why(&self) -> String {
+        if let Some(doubt) = &self.doubt {
+            return doubt.clone();
+        }
         let wanted = match self.verdict.decision {
             Decision::Passed => return "all gates that apply passed".to_owned(),
             Decision::Failed => GateStatus::Failed,
@@ -198,6 +205,8 @@ impl Bench<'_> {
             patch,
             remaining,
             refuted,
+            likely: None,
+            doubt: None,
         })
     }
 

@@ -423,7 +423,10 @@ impl Session<'_> {
     }
 
     fn alternatives(&self) -> Vec<Alternative> {
-        let failed = self.tried.iter().filter(|tried| tried.patch.is_none());
+        let failed = self
+            .tried
+            .iter()
+            .filter(|tried| tried.patch.is_none() || tried.doubt.is_some());
         failed
             .map(|tried| Alternative {
                 strategy: tried.candidate.strategy.clone(),
@@ -445,7 +448,7 @@ impl Session<'_> {
         report.outcome = Outcome::Healed;
         report.strategy = Some(tried.candidate.strategy.clone());
         report.patch = Some(tried.candidate.patch.clone());
-        report.confidence = confidence(tried.candidate.fix_safety, suite_ran, &report.grade, tried.refuted);
+        report.confidence = confidence(tried.candidate.fix_safety, tried.likely, (suite_ran, &report.grade), tried.refuted);
         report.probability = tried.refuted.map(|refuted| refuted.probability);
         report.gates.clone_from(&tried.verdict.gates);
         report.summary.push_str(" A patch was made and passes.");

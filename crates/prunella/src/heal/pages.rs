@@ -6,14 +6,20 @@ use super::doubt::Doubt;
 use super::report::{Outcome, Report};
 use super::reproduce::NotThere;
 
-/// How likely a patch that passed is right. The suite's say, the origin of its lines and what the attempt to refute it
-/// came to count; the origins are set by hand until the regression benchmark has enough cases to fit them.
-pub(super) fn confidence(safety: FixSafety, suite_ran: bool, grade: &str, refutation: Option<Refuted>) -> f64 {
-    let origin = match safety {
+/// How likely a patch that passed is right: what its maker says, where it can tell, or else the origin of its lines; the
+/// suite's say, and what the attempt to refute it came to. The origins are set by hand until the regression benchmark has
+/// enough cases to fit them.
+pub(super) fn confidence(
+    safety: FixSafety,
+    likely: Option<f64>,
+    (suite_ran, grade): (bool, &str),
+    refutation: Option<Refuted>,
+) -> f64 {
+    let origin = likely.unwrap_or(match safety {
         FixSafety::Restores => 0.95,
         FixSafety::Mixes => 0.9,
         FixSafety::Writes => WRITTEN,
-    };
+    });
     let likely = match refutation {
         None => origin,
         // The probability is that of patches that are written; what was there before had a better start.
@@ -120,7 +126,7 @@ mod tests {
                 asked: true,
             })
         };
-        let of = |safety, refuted| confidence(safety, true, "proven", refuted);
+        let of = |safety, refuted| confidence(safety, None, (true, "proven"), refuted);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
         near(of(FixSafety::Writes, asked(0.85)), 0.85);
         near(of(FixSafety::Writes, asked(0.999)), HIGHEST);
@@ -131,6 +137,6 @@ mod tests {
         });
         near(of(FixSafety::Writes, unasked), WRITTEN);
         assert!(of(FixSafety::Mixes, asked(0.6)) > 0.89);
-        assert!(confidence(FixSafety::Writes, false, "proven", asked(0.8)) < 0.8);
+        assert!(confidence(FixSafety::Writes, None, (false, "proven"), asked(0.8)) < 0.8);
     }
 }

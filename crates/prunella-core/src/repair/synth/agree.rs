@@ -6,6 +6,8 @@
 //! *Source*: voting by behaviour (AlphaCode, Science 2022; measured on small Python bugs: 82 % right at first place became
 //! 83 %, and agreement of all tells 92 % right from 72 %); PATCH-SIM (ICSE 2018) for the passing runs staying alike.
 
+use std::collections::BTreeMap;
+
 /// What a candidate does on the inputs of its function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behaviour {
@@ -37,36 +39,43 @@ const KEPT: f64 = 1.0;
 /// The same where the failing tests end with an exception or never: what the code did answer was not what was wrong.
 const KEPT_AFTER_CRASH: f64 = 8.0;
 
-/// Ranks candidates by their scores (natural logarithms), what is known of each one's behaviour, and whether it only
-/// swallows the symptom. `crashed` says that no failing test ends with an assertion.
+/// What is known of a plausible candidate before its behaviour is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Known {
+    /// The natural logarithm of how likely it is, relative to others.
+    pub score: f64,
+    /// Whether it only keeps the symptom from showing.
+    pub swallows: bool,
+    /// The place that it changes: equal for candidates of one line.
+    pub place: u64,
+}
+
+/// Ranks candidates by what is known of each before and by what they do. `crashed` says that no failing test ends with an
+/// assertion.
 #[must_use]
-pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>], crashed: bool) -> Ranking {
+pub fn rank(known: &[Known], behaviours: &[Option<Behaviour>], crashed: bool) -> Ranking {
     let worth = if crashed { KEPT_AFTER_CRASH } else { KEPT };
-    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = scores.iter().map(|score| (score - best).exp()).collect();
-    let total: f64 = weights.iter().sum();
+    let weights = weights(known);
+    let total = by_place(known, |i| weights[i]);
     let mut order: Vec<(usize, f64, f64)> = Vec::new();
     for (i, weight) in weights.iter().enumerate() {
-        let voted: f64 = weights
-            .iter()
-            .enumerate()
-            .map(|(j, w)| w * alike(behaviours, i, j).powi(4))
-            .sum();
-        let same: f64 = weights
-            .iter()
-            .enumerate()
-            .filter(|(j, _)| alike(behaviours, i, *j) >= 1.0)
-            .map(|(_, w)| w)
-            .sum();
+        let voted = by_place(known, |j| weights[j] * alike(behaviours, i, j).powi(4));
+        let same = by_place(known, |j| {
+            if alike(behaviours, i, j) >= 1.0 {
+                weights[j]
+            } else {
+                0.0
+            }
+        });
         let own = behaviours[i].as_ref();
         let (broken, kept) = own.map_or((0.0, 0.0), |own| (broken(own, behaviours), kept(own)));
         let score = weight.ln() + VOTE * (voted / total).ln() - BROKEN * broken + worth * kept;
-        let known = if own.is_some() { SURE } else { UNKNOWN };
-        let honest = if swallows[i] { 0.3 } else { 1.0 };
+        let sure = if own.is_some() { SURE } else { UNKNOWN };
+        let honest = if known[i].swallows { 0.3 } else { 1.0 };
         order.push((
             i,
-            score - if swallows[i] { 5.0 } else { 0.0 },
-            known * honest * same / total,
+            score - if known[i].swallows { 5.0 } else { 0.0 },
+            sure * honest * (same / total).min(1.0),
         ));
     }
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -74,6 +83,51 @@ pub fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>],
         order: order.into_iter().map(|(i, _, confidence)| (i, confidence)).collect(),
         agreement: all_agree(behaviours),
     }
+}
+
+fn weights(known: &[Known]) -> Vec<f64> {
+    let best = known.iter().map(|k| k.score).fold(f64::NEG_INFINITY, f64::max);
+    known.iter().map(|k| (k.score - best).exp()).collect()
+}
+
+/// The sum over places of the largest value at each. Candidates of one line are alternatives, not witnesses: what makes a
+/// condition always true can be written in ten ways, and ten of them are not ten times as likely.
+fn by_place(known: &[Known], value: impl Fn(usize) -> f64) -> f64 {
+    let mut largest: BTreeMap<u64, f64> = BTreeMap::new();
+    for (i, of) in known.iter().enumerate() {
+        let at = largest.entry(of.place).or_default();
+        *at = at.max(value(i));
+    }
+    largest.values().sum()
+}
+
+/// The share of the weight that behaves like this one.
+#[must_use]
+pub fn share_alike(known: &[Known], behaviours: &[Option<Behaviour>], which: usize) -> f64 {
+    let weights = weights(known);
+    let same = by_place(known, |j| {
+        if alike(behaviours, which, j) >= 1.0 {
+            weights[j]
+        } else {
+            0.0
+        }
+    });
+    (same / by_place(known, |i| weights[i])).min(1.0)
+}
+
+/// The indices of those that do the same as this one on all inputs, itself among them.
+#[must_use]
+pub fn akin(behaviours: &[Option<Behaviour>], which: usize) -> Vec<usize> {
+    let all = 0..behaviours.len();
+    all.filter(|other| alike(behaviours, which, *other) >= 1.0).collect()
+}
+
+/// How many different behaviours there are; what is not known of counts as one each.
+#[must_use]
+pub fn distinct(behaviours: &[Option<Behaviour>]) -> usize {
+    let known: std::collections::BTreeSet<&[String]> =
+        behaviours.iter().flatten().map(|b| b.answers.as_slice()).collect();
+    known.len() + behaviours.iter().filter(|b| b.is_none()).count()
 }
 
 /// The share of inputs on which two do the same; what is not known is alike only to itself.
@@ -145,6 +199,14 @@ mod tests {
         })
     }
 
+    fn rank(scores: &[f64], swallows: &[bool], behaviours: &[Option<Behaviour>], crashed: bool) -> Ranking {
+        let each = scores.iter().zip(swallows).zip(0..);
+        let known: Vec<Known> = each
+            .map(|((&score, &swallows), place)| Known { score, swallows, place })
+            .collect();
+        super::rank(&known, behaviours, crashed)
+    }
+
     fn order(ranking: &Ranking) -> Vec<usize> {
         ranking.order.iter().map(|(i, _)| *i).collect()
     }
@@ -167,6 +229,29 @@ mod tests {
         let ranking = rank(&[-1.0, -1.2, -1.2], &[false; 3], &all, false);
         assert_ne!(order(&ranking)[0], 0);
         assert!(ranking.agreement < 1e-9);
+    }
+
+    #[test]
+    fn alternatives_of_one_line_are_one_witness() {
+        let before = ["p", "q"];
+        let all = [
+            behaviour(&["a", "b"], &before),
+            behaviour(&["a", "b"], &before),
+            behaviour(&["a", "b"], &before),
+            behaviour(&["x", "b"], &before),
+        ];
+        let known = |places: [u64; 4]| {
+            places.map(|place| Known {
+                score: -1.0,
+                swallows: false,
+                place,
+            })
+        };
+        let share = |places| share_alike(&known(places), &all, 0);
+        assert!((share([1, 1, 1, 2]) - 0.5).abs() < 1e-9);
+        assert!((share([1, 2, 3, 4]) - 0.75).abs() < 1e-9);
+        // What stands in one line may take half of its weight each, never more than all.
+        assert!(share([1, 1, 1, 1]) <= 1.0);
     }
 
     #[test]

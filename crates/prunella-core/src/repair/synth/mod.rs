@@ -17,6 +17,7 @@ mod site;
 mod spectrum;
 mod symptoms;
 mod tree;
+pub mod trust;
 
 pub use change::{Change, Proposals, Replace};
 pub use operators::{OPERATORS, Operator};

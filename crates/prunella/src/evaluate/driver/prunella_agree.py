@@ -57,10 +57,7 @@ def run(driver, harness):
 def _capture(driver, harness, function, job):
     """The arguments of the outermost calls of the function in these tests."""
     wanted, samples, seen = function.__code__, [], set()
-    signature = inspect.signature(function)
-    names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(names) != len(signature.parameters):
-        return []
+    names = _names(wanted)
 
     def call(frame, event, _arg):
         if event == "call" and frame.f_code is wanted and len(samples) < MOST_SAMPLES:
@@ -84,21 +81,44 @@ def _capture(driver, harness, function, job):
 
 
 def _answers(driver, swap, candidate, function, inputs, tell):
+    call = caller(function)
     if candidate is not None and not swap.apply(candidate, swap.compile(candidate)):
         return
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     for arguments in inputs:
-        tell({"a": answer(driver, function, arguments, EACH)})
+        tell({"a": answer(driver, call, arguments, EACH)})
 
 
-def answer(driver, function, arguments, seconds):
-    """A short text for what the function does with these arguments: its value and what became of them."""
+def _names(code):
+    """The names of all parameters: those by place, those by name, the one for the rest, the one for other names."""
+    more = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
+
+
+def caller(function):
+    """A way to call the function with one value for each of the parameters that it has now."""
+    code = function.__code__
+    plain, named = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames[plain : plain + named]
+    has_more, has_others = code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS
+
+    def call(values):
+        rest = list(values[plain + named :])
+        more = rest.pop(0) if has_more else ()
+        others = rest.pop(0) if has_others else {}
+        return function(*values[:plain], *more, **dict(zip(names, values[plain:])), **others)
+
+    return call
+
+
+def answer(driver, call, arguments, seconds):
+    """A short text for what the call does with these arguments: its value and what became of them."""
     arguments = copy.deepcopy(arguments)
     try:
         with driver.limit(seconds):
-            value = prunella_inputs.canonical(function(*arguments))
+            value = prunella_inputs.canonical(call(arguments))
             after = prunella_inputs.canonical(arguments)
     except driver.Hung:
         return "hung"
