@@ -35,7 +35,7 @@ pub(super) static OWN: &[&dyn Operator] = &[
 ];
 
 /// The object, the method's name and the arguments of a method call.
-fn method<'a>(tree: &'a Tree, node: NodeId) -> Option<(NodeId, NodeId, &'a [NodeId])> {
+fn method(tree: &Tree, node: NodeId) -> Option<(NodeId, NodeId, &[NodeId])> {
     if tree.kind(node) != Kind::Call {
         return None;
     }
@@ -52,7 +52,7 @@ fn panicked(site: &Site<'_>, class: &str) -> bool {
 }
 
 /// What a function or closure gives back, as it is written; empty for nothing.
-fn gives<'a>(tree: &'a Tree, function: NodeId) -> &'a str {
+fn gives(tree: &Tree, function: NodeId) -> &str {
     let node = tree.node(function);
     let params = node.children.iter().find(|c| tree.kind(**c) == Kind::Params);
     let body = node.children.iter().rev().find(|c| tree.kind(**c) == Kind::Block);

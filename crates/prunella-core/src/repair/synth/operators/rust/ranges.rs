@@ -51,7 +51,7 @@ impl Operator for Ranges {
         }
         let begin = (from > span.start).then(|| &tree.source[span.start..from]);
         let end = &tree.source[sign.end..span.end];
-        for (text, share) in shifted(begin, &tree.source[sign.clone()], end) {
+        for (text, share) in shifted(begin, &tree.source[sign], end) {
             out.replace(node, text, share);
         }
         let is_iterated = matches!(tree.node(node).role, Role::Iterable)
