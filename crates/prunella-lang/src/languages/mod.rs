@@ -17,6 +17,8 @@ mod rust;
 pub(crate) use javascript::syntax::GRAMMAR as JAVASCRIPT_GRAMMAR;
 #[cfg(feature = "python")]
 pub(crate) use python::syntax::GRAMMAR as PYTHON_GRAMMAR;
+#[cfg(feature = "rust")]
+pub(crate) use rust::syntax::GRAMMAR as RUST_GRAMMAR;
 
 /// What a `language.toml` says. Parsed once; a mistake in the file is caught by this crate's own tests.
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,8 @@ mod lower;
 #[cfg(test)]
 mod patterns_tests;
 #[cfg(test)]
+mod rust_tests;
+#[cfg(test)]
 mod tests;
 mod tokens;
 
@@ -74,6 +76,9 @@ fn grammar(language: Language) -> Option<&'static Grammar> {
         Language::Python => Some(&crate::languages::PYTHON_GRAMMAR),
         #[cfg(feature = "javascript")]
         Language::JavaScript => Some(&crate::languages::JAVASCRIPT_GRAMMAR),
+        #[cfg(feature = "rust")]
+        Language::Rust => Some(&crate::languages::RUST_GRAMMAR),
+        #[allow(unreachable_patterns, reason = "reachable where a grammar is left out of the build")]
         _ => None,
     }
 }

@@ -210,8 +210,8 @@ fn invalid_source_names_its_line() {
         NoTree::Invalid { line: 2 }
     );
     assert_eq!(
-        parse(Language::Rust, "fn f() {}").unwrap_err(),
-        NoTree::NoGrammar(Language::Rust)
+        parse(Language::Rust, "fn f() {\n    let = 1;\n}").unwrap_err(),
+        NoTree::Invalid { line: 2 }
     );
     let deep = format!("x = {}1{}", "(".repeat(2000), ")".repeat(2000));
     assert_eq!(parse(Language::Python, &deep).unwrap_err(), NoTree::TooDeep);
@@ -228,7 +228,7 @@ fn tokens_of_python() {
 proptest! {
     #[test]
     fn never_panics(source in "(\\PC|[\\n'\"`/*#{}()\\[\\]:=. ]|def f\\(a\\):\\n |return a){0,80}") {
-        for language in [Language::Python, Language::JavaScript] {
+        for language in [Language::Python, Language::JavaScript, Language::Rust] {
             let _ = tokens(language, &source);
             if let Ok(tree) = parse(language, &source) {
                 for unit in tree.functions() {

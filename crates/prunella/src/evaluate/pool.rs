@@ -170,7 +170,7 @@ fn suspicious(trees: &BTreeMap<String, Tree>, baseline: &Baseline) -> Vec<(f64, 
 fn is_unit(tree: &Tree, id: NodeId) -> bool {
     let mut around = tree.ancestors(id).filter(|a| tree.kind(*a) == Kind::Function);
     match tree.dialect {
-        Dialect::Python => around.next().is_none(),
+        Dialect::Python | Dialect::Rust => around.next().is_none(),
         Dialect::JavaScript => around.all(|a| tree.node(a).span.len() > MAX_UNIT_BYTES),
     }
 }

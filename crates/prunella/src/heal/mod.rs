@@ -448,7 +448,12 @@ impl Session<'_> {
         report.outcome = Outcome::Healed;
         report.strategy = Some(tried.candidate.strategy.clone());
         report.patch = Some(tried.candidate.patch.clone());
-        report.confidence = confidence(tried.candidate.fix_safety, tried.likely, (suite_ran, &report.grade), tried.refuted);
+        report.confidence = confidence(
+            tried.candidate.fix_safety,
+            tried.likely,
+            (suite_ran, &report.grade),
+            tried.refuted,
+        );
         report.probability = tried.refuted.map(|refuted| refuted.probability);
         report.gates.clone_from(&tried.verdict.gates);
         report.summary.push_str(" A patch was made and passes.");

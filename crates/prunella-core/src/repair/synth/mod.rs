@@ -11,6 +11,7 @@
 pub mod agree;
 mod change;
 pub mod operators;
+pub mod panics;
 mod rank;
 mod scope;
 mod site;
@@ -18,9 +19,10 @@ mod spectrum;
 mod symptoms;
 mod tree;
 pub mod trust;
+mod typed;
 
 pub use change::{Change, Proposals, Replace};
-pub use operators::{OPERATORS, Operator};
+pub use operators::{OPERATORS, Operator, operators_of};
 pub use rank::{Evidence, Surprise, Weights, rank};
 pub use scope::{Named, ObservedTypes, Origin, Scope, Shape};
 pub use site::{Ingredient, Site};
@@ -47,7 +49,7 @@ pub fn changes(tree: &Tree, unit: NodeId, types: &ObservedTypes, symptoms: &Symp
         let site = sites
             .entry(function)
             .or_insert_with(|| Site::new(tree, function, Scope::of(tree, function, types), symptoms));
-        for operator in OPERATORS {
+        for operator in operators::operators_of(tree.dialect) {
             proposals.begin(operator.name());
             let from = proposals.changes.len();
             operator.propose(site, node, &mut proposals);

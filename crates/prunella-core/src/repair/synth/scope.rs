@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tree::{Kind, NodeId, Role, Tree};
+use super::tree::{Dialect, Kind, NodeId, Role, Tree};
+use super::typed;
 
 /// What a value may be like: a set of shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +99,21 @@ pub type ObservedTypes = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 #[derive(Clone, Debug)]
 pub struct Scope {
     names: Vec<Named>,
+    /// What the members of declared types are like.
+    fields: BTreeMap<String, Shape>,
 }
 
 impl Scope {
     /// The scope of a function of this tree.
     #[must_use]
     pub fn of(tree: &Tree, function: NodeId, types: &ObservedTypes) -> Self {
-        let mut scope = Self { names: Vec::new() };
+        let mut scope = Self {
+            names: Vec::new(),
+            fields: match tree.dialect {
+                Dialect::Rust => typed::fields(tree),
+                Dialect::Python | Dialect::JavaScript => BTreeMap::new(),
+            },
+        };
         let around = std::iter::once(function)
             .chain(tree.ancestors(function))
             .filter(|at| tree.kind(*at) == Kind::Function);
@@ -229,6 +238,10 @@ impl Scope {
     pub fn shape_of(&self, tree: &Tree, id: NodeId) -> Shape {
         match tree.kind(id) {
             Kind::Name => self.shape(tree.text(id)).unwrap_or(Shape::ANY),
+            Kind::Attribute if !self.fields.is_empty() => {
+                let label = tree.child(id, Role::Name).map_or("", |name| tree.text(name));
+                self.fields.get(label).copied().unwrap_or(Shape::ANY)
+            }
             Kind::Paren | Kind::Await => {
                 let inner = tree.node(id).children.first().copied();
                 inner.map_or(Shape::ANY, |inner| self.shape_of(tree, inner))
@@ -279,6 +292,11 @@ fn union(types: &BTreeSet<String>) -> Shape {
 
 /// From what is assigned to the name and how it is used in the function.
 fn guessed(tree: &Tree, function: NodeId, binding: NodeId) -> Shape {
+    if tree.dialect == Dialect::Rust
+        && let Some(shape) = typed::declared(tree, binding)
+    {
+        return shape;
+    }
     let parent = tree.node(binding).parent;
     let assigned = parent.filter(|p| matches!(tree.kind(*p), Kind::Assign | Kind::Param));
     if let Some(value) = assigned.and_then(|p| tree.child(p, Role::Right).or_else(|| tree.child(p, Role::Value))) {
@@ -297,6 +315,7 @@ fn guessed(tree: &Tree, function: NodeId, binding: NodeId) -> Shape {
         match (tree.kind(node.parent?), node.role) {
             (Kind::Call, Role::Callee) => Some(Shape::CALLABLE),
             (Kind::Subscript, Role::Object) | (Kind::For | Kind::ForIn, Role::Iterable) => Some(Shape::CONTAINER),
+            (Kind::Subscript, Role::Index) if tree.dialect == Dialect::Rust => Some(Shape::NUMBER),
             (Kind::Subscript, Role::Index) => Some(Shape::NUMBER.or(Shape::TEXT).or(Shape::OBJECT)),
             _ => None,
         }
@@ -315,6 +334,7 @@ fn literal_shape(tree: &Tree, id: NodeId) -> Shape {
         Kind::Dict => Shape::MAP,
         Kind::Lambda => Shape::CALLABLE,
         Kind::Unary => Shape::NUMBER,
+        _ if tree.dialect == Dialect::Rust => typed::of_expression(tree, id),
         Kind::Call => match tree.child(id, Role::Callee).map_or("", |callee| tree.text(callee)) {
             "len" | "int" | "float" | "sum" | "abs" | "round" | "ord" | "Number" => Shape::NUMBER,
             "str" | "repr" | "chr" | "input" | "String" => Shape::TEXT,

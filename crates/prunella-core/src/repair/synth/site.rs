@@ -100,6 +100,12 @@ impl<'a> Site<'a> {
         self.tree.dialect == Dialect::Python
     }
 
+    /// Whether the language is Rust.
+    #[must_use]
+    pub fn is_rust(&self) -> bool {
+        self.tree.dialect == Dialect::Rust
+    }
+
     /// Whether a node is an expression whose value is used, not a target, callee or name.
     #[must_use]
     pub fn is_value(&self, id: NodeId) -> bool {
@@ -123,6 +129,7 @@ impl<'a> Site<'a> {
         match self.tree.dialect {
             Dialect::Python => &PYTHON,
             Dialect::JavaScript => &JAVASCRIPT,
+            Dialect::Rust => &RUST,
         }
     }
 }
@@ -166,6 +173,19 @@ static JAVASCRIPT: Words = Words {
     yes: "true",
     no: "false",
     equal: &["===", "!=="],
+    order: &["<", "<=", ">", ">="],
+};
+
+static RUST: Words = Words {
+    and: "&&",
+    or: "||",
+    not: "!",
+    nil: "None",
+    is: "==",
+    is_not: "!=",
+    yes: "true",
+    no: "false",
+    equal: &["==", "!="],
     order: &["<", "<=", ">", ">="],
 };
 

@@ -216,6 +216,8 @@ pub enum Dialect {
     Python,
     /// JavaScript and TypeScript.
     JavaScript,
+    /// Rust.
+    Rust,
 }
 
 /// A parsed file.

@@ -10,6 +10,8 @@ use crate::testreport::ReportFormat;
 mod cargo_test;
 mod nextest;
 mod project;
+#[cfg(feature = "rust")]
+pub(super) mod syntax;
 mod trace;
 
 embedded_data!(DATA);

@@ -43,10 +43,9 @@ impl Operator for Arithmetic {
             for (group, share) in [(family, 0.6), (other, 0.1)] {
                 #[allow(clippy::cast_precision_loss, reason = "a handful of operators")]
                 let share = share / group.len() as f64;
-                for text in group
-                    .iter()
-                    .filter(|text| **text != now && (site.is_python() || **text != "//"))
-                {
+                for text in group.iter().filter(|text| {
+                    **text != now && (site.is_python() || **text != "//") && !(site.is_rust() && **text == "**")
+                }) {
                     out.edits(
                         node,
                         vec![Replace {

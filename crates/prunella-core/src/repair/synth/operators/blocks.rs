@@ -75,6 +75,8 @@ pub(super) fn branch(site: &Site<'_>, condition: &str, statement: &str) -> Strin
     let statement = line(site, statement);
     if site.is_python() {
         format!("if {condition}:\n{}{statement}", unit(site))
+    } else if site.is_rust() {
+        format!("if {condition} {{\n{}{statement}\n}}", unit(site))
     } else {
         format!("if ({condition}) {{\n{}{statement}\n}}", unit(site))
     }

@@ -24,6 +24,7 @@ mod mutable_defaults;
 mod nil;
 mod operands;
 mod returns;
+mod rust;
 mod sharing;
 mod targets;
 mod trials;
@@ -34,7 +35,7 @@ mod wrap;
 
 use super::change::Proposals;
 use super::site::Site;
-use super::tree::NodeId;
+use super::tree::{Dialect, NodeId};
 
 /// A way to change code.
 pub trait Operator: Sync {
@@ -81,3 +82,30 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &variables::Variables,
     &wrap::Wrap,
 ];
+
+/// Operators that every language shares and that make sense where types are checked before anything runs: no call
+/// with another number of arguments, no value of another type in a variable's place.
+static OF_RUST: &[&dyn Operator] = &[
+    &arithmetic::Arithmetic,
+    &bounds::Bounds,
+    &comparisons::Comparisons,
+    &constants::Constants,
+    &deletion::Deletion,
+    &expressions::Expressions,
+    &insertion::Insertion,
+    &members::Members,
+    &moves::Moves,
+    &operands::Operands,
+    &targets::Targets,
+    &unwrap::Unwrap,
+    &variables::Variables,
+];
+
+/// The operators of a language.
+pub fn operators_of(dialect: Dialect) -> impl Iterator<Item = &'static dyn Operator> {
+    let (shared, own) = match dialect {
+        Dialect::Python | Dialect::JavaScript => (OPERATORS, &[][..]),
+        Dialect::Rust => (OF_RUST, rust::OWN),
+    };
+    shared.iter().chain(own).copied()
+}
