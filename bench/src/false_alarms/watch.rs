@@ -125,7 +125,9 @@ impl Watch {
                     seconds,
                 } = world.seen[at];
                 let share = |n: u64| (n as i64 * (part + 1) / BATCHES - n as i64 * part / BATCHES) as u64;
-                let (count, failed) = (share(count), share(failed));
+                let count = share(count);
+                // The parts of the two are rounded apart.
+                let failed = share(failed).min(count);
                 let mut latency = LatencyHistogram::default();
                 for _ in 0..16 {
                     let micros = 1e6 * seconds * (0.6 * world.random.normal()).exp();

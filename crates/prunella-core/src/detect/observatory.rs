@@ -105,6 +105,8 @@ pub static ANALYZERS: &[(u32, MakeAnalyzer)] = &[
 /// All analyzers.
 pub struct Observatory {
     all: Vec<Box<dyn Analyzer>>,
+    /// By analyzer, whether it has seen already what comes now.
+    resting: Vec<bool>,
     now_ms: i64,
     /// The newest release of each service, by the services' keys.
     releases: BTreeMap<u32, u32>,
@@ -124,47 +126,63 @@ impl Observatory {
         let all = analyzers
             .iter()
             .map(|(share, make)| make(budget / shares.max(1) * *share as usize));
+        let all: Vec<_> = all.collect();
         Self {
-            all: all.collect(),
+            resting: vec![false; all.len()],
+            all,
             now_ms: i64::MIN,
             releases: BTreeMap::new(),
         }
+    }
+
+    /// Analyzers whose names pass are shown nothing until this is called again: what comes now is in their state already.
+    pub fn rest(&mut self, rests: impl Fn(&str) -> bool) {
+        for (resting, analyzer) in self.resting.iter_mut().zip(&self.all) {
+            *resting = rests(analyzer.name());
+        }
+    }
+
+    /// The analyzers that do not rest.
+    fn awake(&mut self) -> impl Iterator<Item = &mut Box<dyn Analyzer>> {
+        let all = self.all.iter_mut().zip(&self.resting);
+        all.filter(|(_, resting)| !**resting).map(|(analyzer, _)| analyzer)
     }
 
     /// A release of a service emits. Called whenever an [`Origin`] is made.
     pub fn origin(&mut self, origin: &Origin) {
         let before = self.releases.insert(origin.service_key, origin.release_key);
         if before.is_some_and(|key| key < origin.release_key) {
-            for analyzer in &mut self.all {
-                analyzer.deployed(origin, self.now_ms);
+            let now_ms = self.now_ms;
+            for analyzer in self.awake() {
+                analyzer.deployed(origin, now_ms);
             }
         }
     }
 
     /// Shows a log record to every analyzer.
     pub fn log(&mut self, origin: &Origin, record: &LogView<'_>, out: &mut Vec<Anomaly>) {
-        for analyzer in &mut self.all {
+        for analyzer in self.awake() {
             analyzer.log(origin, record, out);
         }
     }
 
     /// Shows a span to every analyzer.
     pub fn span(&mut self, origin: &Origin, span: &SpanView<'_>, out: &mut Vec<Anomaly>) {
-        for analyzer in &mut self.all {
+        for analyzer in self.awake() {
             analyzer.span(origin, span, out);
         }
     }
 
     /// Shows a metric point to every analyzer.
     pub fn point(&mut self, origin: &Origin, point: &PointView<'_>, out: &mut Vec<Anomaly>) {
-        for analyzer in &mut self.all {
+        for analyzer in self.awake() {
             analyzer.point(origin, point, out);
         }
     }
 
     /// Shows one of Prunella's own signals to every analyzer.
     pub fn signal(&mut self, origin: &Origin, signal: &Signal, out: &mut Vec<Anomaly>) {
-        for analyzer in &mut self.all {
+        for analyzer in self.awake() {
             analyzer.signal(origin, signal, out);
         }
     }
@@ -175,7 +193,7 @@ impl Observatory {
             return;
         }
         self.now_ms = now_ms;
-        for analyzer in &mut self.all {
+        for analyzer in self.awake() {
             analyzer.tick(now_ms, out);
         }
     }
@@ -205,18 +223,18 @@ impl Observatory {
         self.all.iter().map(|analyzer| analyzer.bytes()).sum()
     }
 
-    /// The state of all.
-    ///
-    /// # Errors
-    /// If a state has no JSON form.
-    pub fn snapshot(&self) -> Result<DetectorsSnapshot, SnapshotError> {
-        let pairs = self
-            .all
-            .iter()
-            .map(|analyzer| Ok((analyzer.name().to_owned(), analyzer.snapshot()?)));
-        Ok(DetectorsSnapshot {
-            states: pairs.collect::<Result<_, _>>()?,
-        })
+    /// The state of each analyzer, and why that of another could not be made. One that cannot be saved does not keep the
+    /// others from it.
+    #[must_use]
+    pub fn snapshot(&self) -> (DetectorsSnapshot, Vec<(&'static str, SnapshotError)>) {
+        let (mut taken, mut failed) = (DetectorsSnapshot::default(), Vec::new());
+        for analyzer in &self.all {
+            match analyzer.snapshot() {
+                Ok(state) => drop(taken.states.insert(analyzer.name().to_owned(), state)),
+                Err(error) => failed.push((analyzer.name(), error)),
+            }
+        }
+        (taken, failed)
     }
 
     /// Takes saved states back, as [`Detectors::restore`](super::Detectors::restore) does.
@@ -307,10 +325,57 @@ mod tests {
         sky.origin(&origin(1, 1));
         sky.origin(&origin(0, 2));
         sky.origin(&origin(0, 0));
-        let saved = sky.snapshot().unwrap();
+        let (saved, failed) = sky.snapshot();
+        assert!(failed.is_empty());
         assert_eq!(saved.states["ticks"], serde_json::json!([5, 9, -9]));
         let mut other = Observatory::of(all, 900);
         assert!(other.restore(&saved).is_empty());
-        assert_eq!(other.snapshot().unwrap(), saved);
+        assert_eq!(other.snapshot().0, saved);
+    }
+
+    #[test]
+    fn who_rests_sees_nothing_until_it_is_woken() {
+        let all: &[(u32, MakeAnalyzer)] = &[(1, |bytes| Box::new(Ticks(Vec::new(), bytes)))];
+        let mut sky = Observatory::of(all, 900);
+        let out = &mut Vec::new();
+        sky.rest(|name| name == "ticks");
+        sky.tick(1, out);
+        sky.rest(|_| false);
+        sky.tick(2, out);
+        assert_eq!(sky.snapshot().0.states["ticks"], serde_json::json!([2]));
+    }
+
+    /// What has no JSON form.
+    struct Stubborn;
+
+    impl Analyzer for Stubborn {
+        fn name(&self) -> &'static str {
+            "stubborn"
+        }
+        fn bytes(&self) -> usize {
+            0
+        }
+        fn snapshot(&self) -> Result<Value, SnapshotError> {
+            super::super::save("stubborn", &BTreeMap::from([(Some(vec![1]), 2)]))
+        }
+        fn restore(&mut self, _: &Value) -> Result<(), SnapshotError> {
+            Ok(())
+        }
+        fn overflows(&self) -> Vec<Overflow> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_saved_is_named_and_keeps_no_other_from_it() {
+        let all: &[(u32, MakeAnalyzer)] = &[
+            (1, |_| Box::new(Stubborn)),
+            (1, |bytes| Box::new(Ticks(Vec::new(), bytes))),
+        ];
+        let mut sky = Observatory::of(all, 900);
+        sky.tick(5, &mut Vec::new());
+        let (saved, failed) = sky.snapshot();
+        assert_eq!(saved.states.keys().collect::<Vec<_>>(), ["ticks"]);
+        assert_eq!(failed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["stubborn"]);
     }
 }

@@ -64,18 +64,17 @@ impl Detectors {
         found
     }
 
-    /// The state of all.
-    ///
-    /// # Errors
-    /// If a state has no JSON form.
-    pub fn snapshot(&self) -> Result<DetectorsSnapshot, SnapshotError> {
-        let pairs = self
-            .all
-            .iter()
-            .map(|detector| Ok((detector.name().to_owned(), detector.snapshot()?)));
-        Ok(DetectorsSnapshot {
-            states: pairs.collect::<Result<_, _>>()?,
-        })
+    /// The state of each detector, and why that of another could not be made.
+    #[must_use]
+    pub fn snapshot(&self) -> (DetectorsSnapshot, Vec<SnapshotError>) {
+        let (mut taken, mut failed) = (DetectorsSnapshot::default(), Vec::new());
+        for detector in &self.all {
+            match detector.snapshot() {
+                Ok(state) => drop(taken.states.insert(detector.name().to_owned(), state)),
+                Err(error) => failed.push(error),
+            }
+        }
+        (taken, failed)
     }
 
     /// Takes saved states back. A detector whose state is missing or does not fit goes on as it is; what did not fit
@@ -169,7 +168,7 @@ mod tests {
                     .is_empty()
             );
         }
-        let saved = serde_json::to_string(&first.snapshot().unwrap()).unwrap();
+        let saved = serde_json::to_string(&first.snapshot().0).unwrap();
         let mut second = shop();
         assert!(second.restore(&serde_json::from_str(&saved).unwrap()).is_empty());
 
@@ -199,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_fit_is_named_and_the_others_are_taken() {
-        let mut saved = shop().snapshot().unwrap();
+        let mut saved = shop().snapshot().0;
         saved.states.insert("crash".to_owned(), serde_json::json!("nonsense"));
         saved.states.insert("gone".to_owned(), Value::Null);
         let problems = shop().restore(&saved);

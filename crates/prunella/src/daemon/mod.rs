@@ -305,7 +305,10 @@ impl Daemon {
 
     /// What the detectors have learned.
     fn learned(&self) -> Option<Vec<u8>> {
-        let snapshot = self.detectors.snapshot().ok()?;
+        let (snapshot, failed) = self.detectors.snapshot();
+        for problem in failed {
+            tracing::warn!("{problem}");
+        }
         serde_json::to_vec(&(snapshot, &self.histories)).ok()
     }
 

@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 
 use super::files::follow;
 use super::gate::Gate;
-use super::observer::{Backpressure, Observer, ObserverHandle, saved, status};
+use super::observer::{Backpressure, Observer, ObserverHandle, status};
+use super::saved::Saved;
 use super::scrape::scrape;
 use super::server::{Shared, serve};
 use super::spool::{Spool, SpoolError};
@@ -115,8 +116,8 @@ impl Intake {
     ) -> Result<(Self, mpsc::Receiver<Anomaly>), IntakeError> {
         let stats = Arc::new(Stats::default());
         let state = dir.join("analyzers.json");
-        let before = saved(&state);
-        let (spool, backlog, damaged) = Spool::open(&dir.join("spool"), config.spool.0, before.next)?;
+        let before = Saved::read(&state);
+        let (spool, backlog, damaged) = Spool::open(&dir.join("spool"), config.spool.0, before.first(), before.next)?;
         set(&stats.spool_damaged, damaged);
         let spool = Arc::new(Mutex::new(spool));
         let waiting = Arc::new(Backpressure::new(config.queue.0));
@@ -138,7 +139,7 @@ impl Intake {
             checkouts: checkouts.clone(),
         };
         let sync_each = config.sync.0.is_zero();
-        let observer = observer.start(&before, backlog).map_err(IntakeError::Thread)?;
+        let observer = observer.start(before, backlog).map_err(IntakeError::Thread)?;
         let gate = Arc::new(Gate::new(spool, observer.work(), waiting, sync_each, stats.clone()));
         let mut intake = Self {
             dir: dir.to_owned(),

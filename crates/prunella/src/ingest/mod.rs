@@ -22,6 +22,7 @@ mod intake;
 mod journald;
 mod observer;
 mod replay;
+mod saved;
 mod scrape;
 mod server;
 mod spool;
@@ -30,7 +31,8 @@ mod tls;
 
 pub use gate::{Admitted, Gate, Refusal};
 pub use intake::{Endpoint, Intake, IntakeError, last_status};
-pub use observer::{Door, Observer, ObserverHandle, Saved};
+pub use observer::{Door, Observer, ObserverHandle};
 pub use replay::{ReplayError, Replayed, replay};
+pub use saved::Saved;
 pub use spool::{Spool, SpoolError};
 pub use stats::{IntakeStatus, Stats};

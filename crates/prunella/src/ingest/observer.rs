@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use prunella_core::detect::exceptions::StackReader;
 use prunella_core::detect::logs::Sources;
-use prunella_core::detect::{Anomaly, DetectorsSnapshot, Observatory};
+use prunella_core::detect::{Anomaly, Observatory};
 use prunella_core::id::{ReleaseId, ServiceName};
 use prunella_core::signal::otlp::{Feed, Known, OriginLimits};
 use prunella_core::signal::{Severity, Signal};
 use prunella_lang::stacktrace::severity_of;
-use serde::{Deserialize, Serialize};
 
 use super::doubles::Doubles;
+use super::saved::Saved;
 use super::spool::{Backlog, Record, Spool};
 use super::stats::{IntakeStatus, Stats, add, set};
 use crate::clock;
@@ -35,6 +35,9 @@ const TICK: Duration = Duration::from_secs(1);
 const HEARING: Duration = Duration::from_secs(2);
 /// Saving may take this part of the time: when it takes longer, it is done less often.
 const SAVING_SHARE: u32 = 20;
+
+/// The limit under which `status` counts states that could not be saved.
+const UNSAVED: &str = "states that could not be saved";
 
 /// What the observer is asked to do.
 #[derive(Debug)]
@@ -109,15 +112,6 @@ impl Backpressure {
         let by_bytes = (waiting + bytes) * 10 / self.limit;
         (by_bytes.max(requests * 10 / REQUESTS), requests < REQUESTS)
     }
-}
-
-/// The saved state: what the analyzers know, and which request comes next.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
-    /// The first request that the state does not cover.
-    pub next: u64,
-    /// The analyzers' states.
-    pub states: DetectorsSnapshot,
 }
 
 /// The way in for what is no request. Never waits: what does not fit is counted.
@@ -216,18 +210,12 @@ pub struct Observer {
     pub checkouts: Arc<Checkouts>,
 }
 
-/// Reads the saved state, if there is one that can be read.
-pub(super) fn saved(path: &std::path::Path) -> Saved {
-    let text = std::fs::read(path).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
-}
-
 impl Observer {
     /// Starts the thread. It takes the saved state, reads the backlog, and then what comes.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(self, saved: &Saved, backlog: Backlog) -> std::io::Result<ObserverHandle> {
+    pub fn start(self, mut saved: Saved, backlog: Backlog) -> std::io::Result<ObserverHandle> {
         let requests = usize::try_from(REQUESTS).expect("fits");
         let (work, received) = sync_channel(requests + OTHER_WORK);
         let mut sky = Observatory::new(self.memory);
@@ -236,6 +224,8 @@ impl Observer {
         for problem in sky.restore(&saved.states) {
             tracing::warn!("{problem}");
         }
+        // Known by the analyzers from now on: the largest part of it is not kept twice.
+        saved.states.states.clear();
         let (stats, waiting) = (self.stats.clone(), self.waiting.clone());
         let mut watch = Watch {
             sky,
@@ -244,6 +234,7 @@ impl Observer {
             active: None,
             doubles: Doubles::of(self.service.clone()),
             next: saved.next,
+            unsaved: BTreeMap::new(),
             ticked: Instant::now(),
             saved: Instant::now(),
             pause: self.every,
@@ -252,7 +243,7 @@ impl Observer {
         };
         let thread = std::thread::Builder::new()
             .name("observer".to_owned())
-            .spawn(move || watch.run(backlog, &received))?;
+            .spawn(move || watch.run(backlog, &saved, &received))?;
         Ok(ObserverHandle {
             door: Door { work, waiting, stats },
             _thread: thread,
@@ -270,6 +261,8 @@ struct Watch {
     active: Option<ReleaseId>,
     doubles: Doubles,
     next: u64,
+    /// How often an analyzer's state could not be saved.
+    unsaved: BTreeMap<&'static str, u64>,
     ticked: Instant,
     saved: Instant,
     /// How long to wait before the state is saved again.
@@ -278,7 +271,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(&mut self, backlog: Backlog, received: &Receiver<Work>) {
+    fn run(&mut self, backlog: Backlog, saved: &Saved, received: &Receiver<Work>) {
         let mut backlog = backlog.into_iter().peekable();
         let early = match backlog.peek() {
             Some(_) => self.hear_of_releases(received),
@@ -287,9 +280,11 @@ impl Watch {
         for record in backlog {
             add(&self.observer.stats.replayed, 1);
             // The time that counts is the one at which it was received.
+            self.sky.rest(|analyzer| saved.covers(analyzer, record.number));
             self.sky.tick(record.received_ms, &mut self.found);
             self.request(&record);
         }
+        self.sky.rest(|_| false);
         early.into_iter().for_each(|work| self.take(work));
         loop {
             match received.recv_timeout(TICK.saturating_sub(self.ticked.elapsed())) {
@@ -357,7 +352,7 @@ impl Watch {
         if fed.is_err() {
             add(&self.observer.stats.malformed, 1);
         }
-        self.next = record.number + 1;
+        self.next = self.next.max(record.number + 1);
         self.dirty = true;
     }
 
@@ -453,6 +448,8 @@ impl Watch {
         );
         let overflows = self.sky.overflows().into_iter();
         let overflows = overflows.map(|(who, o)| (who.to_owned(), o.limit.to_owned(), o.count));
+        let unsaved = self.unsaved.iter();
+        let overflows = overflows.chain(unsaved.map(|(who, count)| ((*who).to_owned(), UNSAVED.to_owned(), *count)));
         *self.observer.overflows.lock().unwrap_or_else(PoisonError::into_inner) = overflows.collect();
     }
 
@@ -470,25 +467,52 @@ impl Watch {
     fn save(&mut self) {
         self.tell();
         let began = Instant::now();
-        let written = self.sky.snapshot().map_err(|e| e.to_string()).and_then(|states| {
-            let saved = Saved {
-                next: self.next,
-                states,
-            };
-            let text = serde_json::to_vec(&saved).map_err(|e| e.to_string())?;
-            crate::store::write_durably(&self.observer.state, &text).map_err(|e| e.to_string())
-        });
+        let saved = self.snapshot();
+        let first = saved.first();
+        let written = serde_json::to_vec(&saved).map_err(|e| e.to_string());
+        drop(saved);
+        let written = written
+            .and_then(|text| crate::store::write_durably(&self.observer.state, &text).map_err(|e| e.to_string()));
         self.saved = Instant::now();
         self.pause = self.observer.every.max(began.elapsed() * SAVING_SHARE);
         match written {
             Ok(()) => {
                 self.dirty = false;
                 let mut spool = self.observer.spool.lock().unwrap_or_else(PoisonError::into_inner);
-                spool.release(self.next);
+                spool.release(first);
                 set(&self.observer.stats.spool_bytes, spool.bytes());
             }
             Err(error) => tracing::warn!("the analyzers' state was not saved: {error}"),
         }
+    }
+
+    /// The states that can be saved, beside those that were saved before of analyzers whose state cannot.
+    fn snapshot(&mut self) -> Saved {
+        let (states, failed) = self.sky.snapshot();
+        let mut names = Vec::new();
+        for (name, error) in failed {
+            tracing::warn!("{error}; what was saved of it before is kept");
+            *self.unsaved.entry(name).or_default() += 1;
+            names.push(name);
+        }
+        if names.is_empty() {
+            return Saved {
+                next: self.next,
+                states,
+                ..Saved::default()
+            };
+        }
+        let crowded = {
+            let spool = self.observer.spool.lock().unwrap_or_else(PoisonError::into_inner);
+            spool.bytes() > spool.limit() / 2
+        };
+        if crowded {
+            tracing::warn!(
+                "the spool has no room for what {} would need after a restart",
+                names.join(", ")
+            );
+        }
+        Saved::after(self.next, states, &names, Saved::read(&self.observer.state), crowded)
     }
 }
 

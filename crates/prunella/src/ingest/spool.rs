@@ -114,18 +114,19 @@ fn segments(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 impl Spool {
-    /// Opens the spool in a directory of its own, which may hold `limit` bytes. `from` is the first record that the saved
-    /// state does not cover: the backlog begins there. Also says how many bytes at the ends of segments were damaged.
+    /// Opens the spool in a directory of its own, which may hold `limit` bytes. `from` is the first record that some
+    /// analyzer's saved state does not cover: the backlog begins there. All records before `next` were given out already.
+    /// Also says how many bytes at the ends of segments were damaged.
     ///
     /// # Errors
     /// If the directory cannot be read or written.
-    pub fn open(dir: &Path, limit: u64, from: u64) -> Result<(Self, Backlog, u64), SpoolError> {
+    pub fn open(dir: &Path, limit: u64, from: u64, next: u64) -> Result<(Self, Backlog, u64), SpoolError> {
         let failed = |source| SpoolError::Io {
             path: dir.to_owned(),
             source,
         };
         fs::create_dir_all(dir).map_err(failed)?;
-        let (mut closed, mut paths, mut next, mut damaged) = (Vec::new(), Vec::new(), from, 0);
+        let (mut closed, mut paths, mut next, mut damaged) = (Vec::new(), Vec::new(), next.max(from), 0);
         for (first, path) in segments(dir).map_err(failed)? {
             let length = fs::metadata(&path).map_err(failed)?.len();
             let (records, whole) = measure(&path, first).map_err(failed)?;
@@ -336,7 +337,7 @@ mod tests {
     const LIMIT: u64 = 16 << 10;
 
     fn open(dir: &Path, from: u64) -> (Spool, Vec<Record>, u64) {
-        let (spool, backlog, damaged) = Spool::open(dir, LIMIT, from).unwrap();
+        let (spool, backlog, damaged) = Spool::open(dir, LIMIT, from, from).unwrap();
         (spool, backlog.collect(), damaged)
     }
 
@@ -371,6 +372,13 @@ mod tests {
         drop(spool);
         let (_, backlog, _) = open(dir.path(), 0);
         assert_eq!(texts(&backlog), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn numbers_never_begin_again_below_what_was_given_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut spool, backlog, _) = Spool::open(dir.path(), LIMIT, 3, 9).unwrap();
+        assert_eq!((backlog.count(), put(&mut spool, "a")), (0, 9));
     }
 
     #[test]
@@ -413,7 +421,7 @@ mod tests {
         assert!(matches!(error, SpoolError::Full(_)), "{error}");
         assert!(spool.bytes() <= LIMIT);
         spool.release(last / 2);
-        let kept: Vec<u64> = Spool::open(dir.path(), LIMIT, last / 2)
+        let kept: Vec<u64> = Spool::open(dir.path(), LIMIT, last / 2, last / 2)
             .unwrap()
             .1
             .map(|r| r.number)

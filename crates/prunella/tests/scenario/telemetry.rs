@@ -44,9 +44,13 @@ while True:
 "#;
 
 fn world() -> World {
+    configured(CONFIG)
+}
+
+fn configured(config: &str) -> World {
     let mut world = World::new();
     let files = [
-        ("prunella.toml", CONFIG),
+        ("prunella.toml", config),
         (".gitignore", ".prunella\n__pycache__\n"),
         ("worker.py", WORKER),
     ];
@@ -108,5 +112,50 @@ fn what_was_acknowledged_before_a_kill_is_looked_at_after_it() {
         "the service that runs still sends there"
     );
     assert!(post(addr, 99), "{}", world.told());
+    world.stop();
+}
+
+/// How many requests the saved state covers.
+fn covered(world: &World) -> u64 {
+    let text = std::fs::read(world.home().intake().join("analyzers.json")).unwrap_or_default();
+    let saved: Value = serde_json::from_slice(&text).unwrap_or_default();
+    saved["next"].as_u64().unwrap_or(0)
+}
+
+fn segments(world: &World) -> usize {
+    std::fs::read_dir(world.home().intake().join("spool")).unwrap().count()
+}
+
+#[test]
+fn a_kill_between_two_saves_takes_nothing_and_what_is_saved_is_let_go() {
+    // A segment is a sixteenth of the spool: two dozen of these requests.
+    let often = "save = \"300ms\"\nmax_request = \"8KiB\"\nmax_unpacked = \"8KiB\"\nspool = \"64KiB\"";
+    let mut world = configured(&CONFIG.replace("save = \"1h\"", often));
+    let now = until(&mut world, "logs", 1);
+    let addr: SocketAddr = now["listens"][1].as_str().unwrap().parse().unwrap();
+    let mut acknowledged = 1;
+    for round in 0..3 {
+        let post = |numbers: std::ops::Range<usize>| numbers.filter(|n| post(addr, *n)).count() as u64;
+        acknowledged += post(0..60);
+        world.eventually("a part is saved", |world| {
+            (covered(world) + 60 > acknowledged).then_some(())
+        });
+        acknowledged += post(60..100);
+        world.kill();
+        let unsaved = acknowledged - covered(&world);
+        world.run();
+        // What is left of the daemon before it counts more requests.
+        acknowledged += post(100..101);
+        let now = world.eventually(&format!("{unsaved} are looked at again in round {round}"), |world| {
+            let now = intake(world);
+            (now["requests"] == 1 && now["replayed"] == unsaved).then_some(now)
+        });
+        assert_eq!(now["spool_damaged"], 0, "{now}");
+        world.eventually("all is saved and let go", |world| {
+            (covered(world) == acknowledged && segments(world) == 1).then_some(())
+        });
+        assert_eq!(intake(&world)["replayed"], unsaved, "{}", world.told());
+    }
+    assert_eq!(acknowledged, 304);
     world.stop();
 }
