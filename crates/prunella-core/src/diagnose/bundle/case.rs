@@ -82,6 +82,23 @@ impl<'a> Suspect<'a> {
             .any(|finding| shape.contains(&finding.effect))
     }
 
+    /// Whether it makes more work for others, who hurt in its place.
+    pub(super) fn asks_more(&self) -> bool {
+        use effect::Effect::{BackoffRemoved, BatchingRemoved, CacheRemoved, CallInLoop, RetryAdded, RetryRaised};
+        let more = [
+            BackoffRemoved,
+            BatchingRemoved,
+            CacheRemoved,
+            CallInLoop,
+            RetryAdded,
+            RetryRaised,
+        ];
+        let findings = self.change.findings.iter();
+        findings
+            .filter(|finding| finding.risk >= 0.5)
+            .any(|finding| more.contains(&finding.effect))
+    }
+
     /// Services that it reached.
     pub(super) fn services(&self) -> BTreeSet<&'a str> {
         let own: BTreeSet<&str> = self.deployed.iter().map(|deploy| deploy.1).collect();
@@ -144,6 +161,7 @@ impl Case<'_> {
             || services.iter().any(|service| near(service) || self.moved(service))
             || self.is_linked(suspect)
             || suspect.shapes()
+            || suspect.asks_more()
             || self.is_silent(suspect)
     }
 

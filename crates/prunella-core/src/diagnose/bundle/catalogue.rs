@@ -257,6 +257,7 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (Deadline, SOMETIMES),
             (Cpu, SOMETIMES),
             (Queue, OFTEN),
+            (Disk, SOMETIMES),
         ],
         Effect::BatchingRemoved => &[
             (FanOut, DIRECT),
@@ -267,6 +268,7 @@ pub(super) fn symptoms(effect: Effect) -> &'static [(Kind, f64)] {
             (Pool, OFTEN),
             (SlowQuery, SOMETIMES),
             (Cpu, SOMETIMES),
+            (Disk, SOMETIMES),
         ],
         Effect::CacheRemoved => &[
             (CacheMiss, DIRECT),

@@ -218,6 +218,10 @@ pub(super) fn is_inbound(metric: &str) -> bool {
             "share",
             "quota",
             "token refresh",
+            "origin",
+            "upstream",
+            "outbound",
+            "egress",
         ],
     )
 }
@@ -230,7 +234,14 @@ pub(super) fn rise<'a>(case: &'a Case<'_>) -> Option<&'a Move> {
         .moves
         .iter()
         .filter(|moved| is_inbound(&moved.metric) && !case.symptoms.inner.contains(&moved.subject));
+    // Where another count of the same traffic did not change, what rose is the service's own doing.
+    let other_is_calm = |moved: &&Move| {
+        let calm = case.symptoms.calm.iter();
+        calm.filter(|(subject, metric)| *subject == moved.subject && *metric != moved.metric)
+            .any(|(_, metric)| is_inbound(metric))
+    };
     let risen = inbound
+        .filter(|moved| !other_is_calm(moved))
         .filter(|moved| moved.shift.rises() && moved.shift.ratio() >= 1.3 && moved.shift.at_ms <= onset + 3 * MINUTE);
     risen.max_by(|one, two| one.shift.ratio().total_cmp(&two.shift.ratio()))
 }
@@ -251,7 +262,10 @@ fn surge(case: &Case<'_>) -> Vec<(f64, String)> {
     match (rise(case), flat(case)) {
         (Some(moved), _) => {
             let (before, after) = (moved.shift.before, moved.shift.after);
-            let weight = STRONG * (moved.shift.ratio().ln() / 2.0_f64.ln()).clamp(0.4, 1.2);
+            let doublings = moved.shift.ratio().log2();
+            // Nobody's patch brings ten times as many people.
+            let manifold = (doublings / 4.0).clamp(0.0, 1.0) * 0.4;
+            let weight = STRONG * (doublings.clamp(0.4, 1.2) + manifold);
             vec![(
                 weight,
                 format!(

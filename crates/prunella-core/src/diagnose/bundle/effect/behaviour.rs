@@ -162,7 +162,15 @@ fn matters(line: &Line) -> bool {
         .any(|word| text.starts_with(word))
         && !text.contains('(');
     let code = line.tokens.iter().any(|token| !matches!(token, Token::Sign(_)));
-    code && !import && !is_message(line)
+    code && !import && !is_message(line) && !is_docstring(text)
+}
+
+/// A string by itself in a line of its own, as Python and others document with.
+fn is_docstring(text: &str) -> bool {
+    ["\"\"\"", "'''"].iter().any(|quote| {
+        let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        inner.is_some_and(|inner| !inner.contains(quote))
+    })
 }
 
 fn names(lines: &[&Line]) -> std::collections::BTreeMap<String, usize> {

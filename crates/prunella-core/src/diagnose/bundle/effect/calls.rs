@@ -356,8 +356,17 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
             })
             .count()
     };
-    let scoped = defers(&hunk.added) > defers(&hunk.removed);
-    if before > after && !scoped || defers(&hunk.removed) > defers(&hunk.added) {
+    // What takes a function to run in between takes and releases around it.
+    let handed = hunk.added.iter().any(|line| {
+        let around = ["tx", "trans", "lock", "atomic", "with", "using", "scope"];
+        let opens = ["=>", "->", "func(", "func (", "lambda", "|", " do", "{"];
+        called(line)
+            .map(|name| name.to_lowercase())
+            .any(|name| around.iter().any(|word| name.contains(word)))
+            && opens.iter().any(|sign| line.text.contains(sign))
+    });
+    let scoped = handed || defers(&hunk.added) > defers(&hunk.removed);
+    if before > after && !scoped || defers(&hunk.removed) > defers(&hunk.added) && !handed {
         found.push(Finding::new(
             Effect::CleanupRemoved,
             0.9,
@@ -396,7 +405,7 @@ fn counted(hunk: &Hunk, found: &mut Vec<Finding>) {
             0.8,
             "changes what it locks, or in which order",
         ));
-    } else if before > after && after == 0 {
+    } else if before > after && after == 0 && !handed {
         found.push(Finding::new(
             Effect::LockRemoved,
             0.8,

@@ -77,6 +77,23 @@ const FORMATS: &[&str] = &[
     "codec",
     "parse",
 ];
+/// How dates are written: whoever reads them has to know.
+const DATES: &[&str] = &[
+    "iso8601",
+    "iso 8601",
+    "isoformat",
+    "iso format",
+    "to iso string",
+    "toisostring",
+    "rfc3339",
+    "rfc 3339",
+    "strftime",
+    "strptime",
+    "date format",
+    "date time format",
+    "datetimeformat",
+    "time format",
+];
 const TIMES: &[&str] = &[
     "utc",
     "timezone",
@@ -450,6 +467,7 @@ fn formats(hunk: &Hunk, found: &mut Vec<Finding>) {
             "changes how data is written or read",
         ),
         (TIMES, Effect::TimeHandling, 0.6, "changes how time is handled"),
+        (DATES, Effect::TypeChanged, 0.6, "changes how dates are written"),
     ] {
         let (before, after) = (
             told(&mut hunk.removed.iter(), words),

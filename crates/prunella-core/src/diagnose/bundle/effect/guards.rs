@@ -97,6 +97,31 @@ pub(super) fn read(hunk: &Hunk, found: &mut Vec<Finding>) {
     defaults(hunk, found);
     conditions(hunk, found);
     handlers(hunk, found);
+    branches(hunk, found);
+}
+
+/// The branch of a choice for what is none of the others.
+fn branches(hunk: &Hunk, found: &mut Vec<Finding>) {
+    let is_default = |line: &Line| {
+        line.tokens.windows(2).any(|two| match two {
+            [Token::Word(word), Token::Sign(sign)] => {
+                (word == "default" && matches!(sign, ':' | '-')) || (word == "_" && matches!(sign, '=' | '-'))
+            }
+            _ => false,
+        })
+    };
+    let count = |lines: &[Line]| lines.iter().filter(|line| is_default(line)).count();
+    let chooses = hunk.removed.iter().any(|line| {
+        let text = norm(&line.text);
+        says_any(&text, &["switch", "match_", "when_", "case_", "select_"])
+    });
+    if chooses && count(&hunk.removed) > count(&hunk.added) {
+        found.push(Finding::new(
+            Effect::GuardRemoved,
+            0.7,
+            "no longer has a branch for what is none of the others",
+        ));
+    }
 }
 
 fn is_guard(line: &Line) -> bool {

@@ -9,6 +9,7 @@
 //! post-mortems name (Gunawi et al., "Why does the cloud stop computing?", SoCC 2016).
 
 mod access;
+mod asking;
 mod behaviour;
 mod calls;
 mod connections;
@@ -139,6 +140,7 @@ static READERS: &[Reader] = &[
     data::read,
     settings::read,
     access::read,
+    asking::read,
     schedule::read,
     keys::read,
     order::read,

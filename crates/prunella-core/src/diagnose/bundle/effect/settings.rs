@@ -87,6 +87,7 @@ const PERMISSION: &[&str] = &[
     "privilege",
 ];
 const STARTUP: &[&str] = &[
+    "pull policy",
     "init_",
     "func main",
     "def main",

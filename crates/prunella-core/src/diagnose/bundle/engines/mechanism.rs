@@ -63,6 +63,7 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
     if let Some(moved) = rise(case).filter(|moved| moved.shift.ratio() >= MANIFOLD)
         && !LOADS
             .iter()
+            .filter(|kind| **kind != Kind::FanOut || !suspect.services().contains(moved.subject.as_str()))
             .any(|kind| findings.iter().any(|finding| causes(finding, *kind)))
     {
         let told = format!("what it does cannot raise {} of {}", moved.metric, moved.subject);
@@ -86,10 +87,28 @@ fn telling(kind: Kind) -> f64 {
     }
 }
 
+/// Whether more operations are seen only as more requests that come in where the change runs: whoever calls makes those.
+fn asked_more(suspect: &Suspect<'_>, case: &Case<'_>) -> bool {
+    let Some(moved) = rise(case) else { return false };
+    let seen = case.symptoms.kinds.get(&Kind::FanOut);
+    let services = suspect.services();
+    services.contains(moved.subject.as_str())
+        && seen.is_some_and(|symptom| {
+            symptom
+                .subjects
+                .iter()
+                .all(|subject| services.contains(subject.as_str()))
+        })
+}
+
 fn explained(suspect: &Suspect<'_>, case: &Case<'_>) -> (f64, String) {
     let mut matches: Vec<(f64, Kind, String)> = Vec::new();
+    let own = asked_more(suspect, case);
     for finding in &suspect.change.findings {
-        for (kind, typical) in symptoms(finding.effect) {
+        for (kind, typical) in symptoms(finding.effect)
+            .iter()
+            .filter(|(kind, _)| !own || *kind != Kind::FanOut)
+        {
             let score = typical * finding.risk * telling(*kind) * case.symptoms.strength(*kind);
             if score > 0.1 {
                 let example = case

@@ -34,6 +34,9 @@ pub(super) fn weigh(suspect: &Suspect<'_>, case: &Case<'_>) -> Vec<(f64, String)
     } else if suspect.shapes() {
         let told = "runs in no service that hurts, but changes the shape of what others read";
         reasons.push((-3.0 * WEAK, told.to_owned()));
+    } else if suspect.asks_more() {
+        let told = "runs in no service that hurts, but asks others more often or lets them keep less";
+        reasons.push((-3.0 * WEAK, told.to_owned()));
     } else {
         reasons.push((-5.0 * WEAK, "runs in no service that hurts".to_owned()));
     }
