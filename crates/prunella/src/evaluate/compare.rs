@@ -10,8 +10,8 @@ use prunella_core::repair::synth::{Change, NodeId, Tree, changes};
 use prunella_lang::syntax;
 use prunella_sandbox::CancelToken;
 
-use super::baseline::language;
-use super::pool::Entry;
+use super::baseline::{Baseline, language};
+use super::pool::{Entry, Pool};
 use super::search::{Search, draft, until};
 use super::wire::{AgreeRow, CandidateRow, rows};
 use super::{Plausible, SearchResult};
@@ -34,7 +34,7 @@ impl Search<'_> {
         let behaviours = self.behaviours(&compared, cancel);
         let known: Vec<Known> = compared.iter().map(|i| self.pool.known(*i)).collect();
         let ranking = agree::rank(&known, &behaviours, self.baseline.crashed());
-        let evidence = self.evidence(&compared, &known, &ranking, &behaviours, cancel);
+        let evidence = self.evidence(&compared, &ranking, &behaviours, cancel);
         let trust = evidence.map_or(1.0, |evidence| evidence.trust());
         let ranked = ranking.order.iter().map(|(which, share)| Plausible {
             draft: draft(
@@ -114,12 +114,11 @@ impl Search<'_> {
     fn evidence(
         &mut self,
         compared: &[usize],
-        known: &[Known],
         ranking: &Ranking,
         behaviours: &[Option<Behaviour>],
         cancel: &CancelToken,
     ) -> Option<Evidence> {
-        let (first, _) = *ranking.order.first()?;
+        let (first, alike) = *ranking.order.first()?;
         let scores = || self.pool.entries.iter().map(|entry| entry.change.score);
         let best = scores().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = scores().map(|score| (score - best).exp()).sum();
@@ -131,7 +130,7 @@ impl Search<'_> {
             own.answers.iter().zip(&own.before).filter(|(a, b)| a != b).count()
         });
         let mut evidence = Evidence {
-            alike: agree::share_alike(known, behaviours, first),
+            alike,
             prior,
             tried_mass: (0..self.tried.min(self.pool.entries.len())).map(mass).sum(),
             tried: self.tried,
@@ -152,15 +151,14 @@ impl Search<'_> {
             return None;
         }
         let entry = self.pool.entries[first].clone();
-        let (near, far) = self.mutants(&entry)?;
+        let mutated = Mutated::of(&self.pool, &self.baseline, &entry, MUTANTS)?;
         let own = self.pool.row(self.task, &self.baseline, first, &entry);
-        let versions: Vec<CandidateRow> = near
-            .iter()
-            .chain(&far)
+        let changed = mutated.near.iter().chain(&mutated.far);
+        let versions: Vec<CandidateRow> = changed
             .enumerate()
-            .map(|(i, text)| CandidateRow {
+            .map(|(i, change)| CandidateRow {
                 id: MUTANT + i,
-                text: text.clone(),
+                text: mutated.unit(change),
                 ..own.clone()
             })
             .collect();
@@ -188,8 +186,8 @@ impl Search<'_> {
             }
         };
         Some(Strength {
-            near: count(0..near.len()),
-            far: count(near.len()..versions.len()),
+            near: count(0..mutated.near.len()),
+            far: count(mutated.near.len()..versions.len()),
         })
     }
 
@@ -229,46 +227,65 @@ impl Search<'_> {
             asked.iter().filter(|(_, other)| *other).map(|(id, _)| *id).collect(),
         )
     }
+}
 
-    /// Texts of the patched unit with one more change each: of the patched lines, and of others.
-    fn mutants(&self, entry: &Entry) -> Option<(Vec<String>, Vec<String>)> {
-        let unit = &self.pool.units[entry.unit];
-        let before = &self.pool.trees[&unit.file];
+/// The patched file with one more change each: of the patched lines, and of others in the same function.
+pub(super) struct Mutated {
+    tree: Tree,
+    part: std::ops::Range<usize>,
+    pub(super) near: Vec<Change>,
+    pub(super) far: Vec<Change>,
+}
+
+impl Mutated {
+    /// At most `most` of each.
+    pub(super) fn of(pool: &Pool, baseline: &Baseline, entry: &Entry, most: usize) -> Option<Self> {
+        let unit = &pool.units[entry.unit];
+        let before = &pool.trees[&unit.file];
         let patched = entry.change.apply(&before.source);
         let tree = syntax::parse(language(&unit.file)?, &patched).ok()?;
         let name = before.qualified_name(unit.id);
         let start = before.node(unit.id).span.start;
-        let id = tree
-            .functions()
-            .into_iter()
-            .filter(|f| tree.qualified_name(*f) == name)
-            .min_by_key(|f| tree.node(*f).span.start.abs_diff(start))?;
+        let named = tree.functions().into_iter().filter(|f| tree.qualified_name(*f) == name);
+        let id = named.min_by_key(|f| tree.node(*f).span.start.abs_diff(start))?;
         let extent = entry.change.extent();
         let grown = patched.len().cast_signed() - before.source.len().cast_signed();
         let end = extent.end.saturating_add_signed(grown).max(extent.start);
         let lines = tree.line_at(extent.start)..=tree.line_at(end.saturating_sub(1).max(extent.start));
-        let all = changes(&tree, id, &self.baseline.types(&unit.file), &self.baseline.symptoms);
+        let all = changes(&tree, id, &baseline.types(&unit.file), &baseline.symptoms);
         let (near, far): (Vec<Change>, Vec<Change>) = all.into_iter().partition(|change| {
             let touched = change.extent();
             tree.line_at(touched.start) <= *lines.end()
                 && tree.line_at(touched.end.saturating_sub(1).max(touched.start)) >= *lines.start()
         });
-        Some((texts(&tree, id, &near), texts(&tree, id, &far)))
+        let span = tree.node(id).span.clone();
+        let part = tree.line_start(span.start)..tree.line_end(span.end.saturating_sub(1));
+        Some(Self {
+            tree,
+            part,
+            near: varied(near, most),
+            far: varied(far, most),
+        })
+    }
+
+    /// The function's text with one of the changes.
+    fn unit(&self, change: &Change) -> String {
+        change.apply_within(&self.tree.source, self.part.clone())
+    }
+
+    /// The whole file with one of the changes.
+    pub(super) fn file(&self, change: &Change) -> String {
+        change.apply(&self.tree.source)
     }
 }
 
 /// The likeliest changes, not too many of a kind at one place.
-fn texts(tree: &Tree, unit: NodeId, changes: &[Change]) -> Vec<String> {
-    let span = tree.node(unit).span.clone();
-    let part = tree.line_start(span.start)..tree.line_end(span.end.saturating_sub(1));
+fn varied(changes: Vec<Change>, most: usize) -> Vec<Change> {
     let mut seen: BTreeMap<(NodeId, &str), usize> = BTreeMap::new();
-    let varied = changes.iter().filter(|change| {
+    let chosen = changes.into_iter().filter(|change| {
         let count = seen.entry((change.at, change.operator)).or_default();
         *count += 1;
         *count <= ALIKE
     });
-    varied
-        .take(MUTANTS)
-        .map(|change| change.apply_within(&tree.source, part.clone()))
-        .collect()
+    chosen.take(most).collect()
 }

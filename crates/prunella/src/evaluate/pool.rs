@@ -105,6 +105,7 @@ impl Pool {
         Known {
             score: entry.change.score,
             swallows: entry.change.swallows,
+            loses: entry.change.loses(&tree.source),
             place: (entry.unit as u64) << 32 | u64::from(line),
         }
     }

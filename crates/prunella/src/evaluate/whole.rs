@@ -13,10 +13,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use prunella_core::repair::synth::agree;
+use prunella_core::repair::synth::trust::{Evidence, Mutants, Strength};
+use prunella_core::repair::synth::{Change, agree};
 use prunella_sandbox::{CancelToken, Exit, JailSpec, Mount, Report};
 
 use super::baseline::Baseline;
+use super::compare::Mutated;
 use super::pool::Pool;
 use super::search::draft;
 use super::session::{OUT, folder};
@@ -30,6 +32,10 @@ const PATIENCE: u32 = 4;
 const LEAST: Duration = Duration::from_secs(3);
 /// The most plausible candidates.
 const ENOUGH: usize = 12;
+/// The most changed versions of the patched function that are run, near the patch and elsewhere; a process start each.
+const MUTANTS: usize = 12;
+/// The share of the budget for trying; the rest is for what tells how far the tests are believed.
+const TRYING: f64 = 0.8;
 
 /// Searches by running the whole command. Blocks.
 ///
@@ -47,7 +53,7 @@ pub(super) fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<Sear
         spec: (task.jail)(task.argv, limit),
         root: task.root,
         pool: &pool,
-        until: began + task.budget,
+        until: began + task.budget.mul_f64(TRYING),
         core_budget: task.core_budget,
         next: AtomicUsize::new(0),
         found: Mutex::default(),
@@ -57,8 +63,19 @@ pub(super) fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<Sear
             scope.spawn(|| runs.work(cancel));
         }
     });
-    let found = runs.found.into_inner().unwrap_or_default();
-    Ok(result(&pool, &baseline, &found, began.elapsed()))
+    let found = std::mem::take(&mut *runs.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let known: Vec<agree::Known> = found.sorted().into_iter().map(|i| pool.known(i)).collect();
+    let ranking = agree::rank(&known, &vec![None; known.len()], false);
+    let first = ranking.order.first().map(|(which, _)| found.sorted()[*which]);
+    let strength = first.and_then(|first| runs.strength(&baseline, first, began + task.budget, cancel));
+    let evidence = ranking.order.first().map(|(_, alike)| Evidence {
+        alike: *alike,
+        tried: found.tried,
+        behaviours: known.len(),
+        strength,
+        ..Evidence::default()
+    });
+    Ok(result(&pool, &baseline, &found, &ranking, evidence, began.elapsed()))
 }
 
 /// One run under V8's coverage.
@@ -175,7 +192,10 @@ impl Runs<'_> {
             if self.is_enough(at) {
                 return;
             }
-            let Some(report) = self.run(at, place.path(), cancel) else {
+            let entry = &self.pool.entries[at];
+            let file = &self.pool.units[entry.unit].file;
+            let text = entry.change.apply(&self.pool.trees[file].source);
+            let Some(report) = self.run(file, &text, place.path(), cancel) else {
                 return;
             };
             let Ok(mut found) = self.found.lock() else { return };
@@ -202,25 +222,66 @@ impl Runs<'_> {
         is_behind || found.plausible.len() >= ENOUGH || found.processor > self.core_budget
     }
 
-    fn run(&self, at: usize, place: &Path, cancel: &CancelToken) -> Option<Report> {
-        let entry = &self.pool.entries[at];
-        let file = &self.pool.units[entry.unit].file;
+    /// The command with another text in the place of a file.
+    fn run(&self, file: &str, text: &str, place: &Path, cancel: &CancelToken) -> Option<Report> {
         let changed: PathBuf = place.join("changed");
-        std::fs::write(&changed, entry.change.apply(&self.pool.trees[file].source)).ok()?;
+        std::fs::write(&changed, text).ok()?;
         let mut spec = self.spec.clone();
         spec.mounts.push(Mount::read_only(&changed, self.root.join(file)));
         prunella_sandbox::run(&spec, cancel).ok()
     }
+
+    /// Which changed versions of the patched function the command notices. What it does not notice counts as missed:
+    /// nothing here tells which of them do the same.
+    fn strength(&self, baseline: &Baseline, first: usize, until: Instant, cancel: &CancelToken) -> Option<Strength> {
+        let entry = &self.pool.entries[first];
+        let file = &self.pool.units[entry.unit].file;
+        let mutated = Mutated::of(self.pool, baseline, entry, MUTANTS)?;
+        let place = folder(0o755).ok()?;
+        let ran = |changes: &[Change]| {
+            let mut found = Mutants::default();
+            for change in changes {
+                if cancel.is_cancelled() || Instant::now() >= until {
+                    break;
+                }
+                let Some(report) = self.run(file, &mutated.file(change), place.path(), cancel) else {
+                    break;
+                };
+                if report.exit == Exit::Exited(0) {
+                    found.missed += 1;
+                } else {
+                    found.noticed += 1;
+                }
+            }
+            found
+        };
+        let (near, far) = (ran(&mutated.near), ran(&mutated.far));
+        (near.count() > 0).then_some(Strength { near, far })
+    }
 }
 
-fn result(pool: &Pool, baseline: &Baseline, found: &Found, took: Duration) -> SearchResult {
-    let mut plausible = found.plausible.clone();
-    plausible.sort_unstable();
-    let known: Vec<agree::Known> = plausible.iter().map(|i| pool.known(*i)).collect();
-    let ranking = agree::rank(&known, &vec![None; plausible.len()], false);
-    let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
-        draft: draft(pool, baseline, &pool.entries[plausible[*which]], *confidence),
-        confidence: *confidence,
+impl Found {
+    /// The places of those that pass, the likeliest first.
+    fn sorted(&self) -> Vec<usize> {
+        let mut all = self.plausible.clone();
+        all.sort_unstable();
+        all
+    }
+}
+
+fn result(
+    pool: &Pool,
+    baseline: &Baseline,
+    found: &Found,
+    ranking: &agree::Ranking,
+    evidence: Option<Evidence>,
+    took: Duration,
+) -> SearchResult {
+    let plausible = found.sorted();
+    let trust = evidence.map_or(1.0, |evidence| evidence.trust());
+    let ranked = ranking.order.iter().map(|(which, share)| Plausible {
+        draft: draft(pool, baseline, &pool.entries[plausible[*which]], share * trust),
+        confidence: share * trust,
         place: plausible[*which],
     });
     let core_seconds = found.processor.as_secs_f64();
@@ -232,7 +293,7 @@ fn result(pool: &Pool, baseline: &Baseline, found: &Found, took: Duration) -> Se
         per_core_second: found.tried as f64 / core_seconds.max(1e-3),
         core_seconds,
         agreement: ranking.agreement,
-        evidence: None,
+        evidence,
         seconds: took.as_secs_f64(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prunella_core::diagnose::hunks::FileState;
 use prunella_core::repair::patterns::Patterns;
-use prunella_core::repair::synth::trust::after_refuted;
+use prunella_core::repair::synth::trust::{SURE_ENOUGH, after_refuted};
 use prunella_core::repair::synth::{Change, NodeId, Tree};
 use prunella_lang::lexers::lexer_of;
 
@@ -22,8 +22,6 @@ pub const NAME: &str = "search";
 const PLAUSIBLE: usize = 4;
 /// The share of the time that is left which the search may take; the rest is for the suite and the judge.
 const SHARE: f64 = 0.6;
-/// How likely a candidate has to be right to be promoted. A patch that is wrong is worse than none.
-const SURE_ENOUGH: f64 = 0.5;
 /// The longest search.
 const LONGEST: Duration = Duration::from_secs(180);
 

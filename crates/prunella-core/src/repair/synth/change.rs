@@ -1,5 +1,6 @@
 //! A change that an operator proposes: bytes that are replaced, and how likely that is the fix before it was tried.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::tree::{NodeId, Tree};
@@ -56,6 +57,18 @@ impl Change {
         begin..self.edits.last().map_or(begin, |e| e.span.end)
     }
 
+    /// Whether it only takes something away: names that the old text reads are gone from the new one, and no other came
+    /// for them.
+    #[must_use]
+    pub fn loses(&self, source: &str) -> bool {
+        let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());
+        for edit in &self.edits {
+            old.extend(names(&source[edit.span.clone()]));
+            new.extend(names(&edit.text));
+        }
+        old.difference(&new).next().is_some() && new.is_subset(&old)
+    }
+
     /// How many characters differ, roughly: what is inserted and what is removed, less what both have in common at
     /// their ends.
     #[must_use]
@@ -74,6 +87,12 @@ impl Change {
         };
         self.edits.iter().map(of).sum()
     }
+}
+
+/// The words of a piece of code that can be names.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
 /// Collects what operators propose, at most a fixed number.
@@ -148,5 +167,36 @@ impl<'a> Proposals<'a> {
             score: share.ln(),
             swallows,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repair::synth::tree::Dialect;
+
+    fn loses(source: &str, old: &str, new: &str) -> bool {
+        let at = source.find(old).unwrap();
+        let tree = Tree::new(source.to_owned(), Dialect::Python);
+        let change = Change {
+            operator: "test",
+            edits: vec![Replace {
+                span: at..at + old.len(),
+                text: new.to_owned(),
+            }],
+            at: tree.root(),
+            score: 0.0,
+            swallows: false,
+        };
+        change.loses(source)
+    }
+
+    #[test]
+    fn what_is_gone_and_what_came_for_it() {
+        assert!(loses("n = n * 10 + int(c)", "n * 10 + int(c)", "int(c)"));
+        assert!(loses("any(f(x) for x in y)", "f(x)", "x"));
+        assert!(!loses("f(k)", "k", "v"), "another name came");
+        assert!(!loses("range(n - 1)", "n - 1", "n"), "a number is no name");
+        assert!(!loses("g(n)", "g(n)", "g(n, n)"));
     }
 }

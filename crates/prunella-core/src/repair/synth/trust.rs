@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
-    /// The share of the plausible candidates' weight that behaves like it, from 0 to 1.
+    /// The belief in it by what is known of the candidates alone, from 0 to 1.
     pub alike: f64,
     /// How likely what behaves like it was before anything was tried, among all that was made, from 0 to 1.
     pub prior: f64,
@@ -92,6 +92,10 @@ impl Evidence {
         self.strength.map_or(UNKNOWN_TESTS, |strength| strength.trust())
     }
 }
+
+/// How likely a candidate has to be right to be promoted. A patch that is wrong is worse than none: below this one, heal
+/// tells the candidates and leaves the choice to people.
+pub const SURE_ENOUGH: f64 = 0.6;
 
 /// What is left of the belief in a candidate after others, which held `refuted` of it together, failed in a clean run.
 #[must_use]
