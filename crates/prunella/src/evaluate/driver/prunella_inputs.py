@@ -18,8 +18,9 @@ class Facts:
         lists = [v for v in values if isinstance(v, (list, tuple)) and len(v) > 1]
         self.sorted = len(lists) > 0 and all(_is_sorted(v) for v in lists)
         self.distinct = len(lists) > 0 and all(_is_distinct(v) for v in lists)
-        self.same_length = len({len(v) for v in values if hasattr(v, "__len__")}) == 1 and len(values) > 2
-        self.never_empty = bool(values) and all(len(v) > 0 for v in values if hasattr(v, "__len__"))
+        lengths = [length for length in map(_length, values) if length is not None]
+        self.same_length = len(set(lengths)) == 1 and len(values) > 2
+        self.never_empty = bool(values) and all(length > 0 for length in lengths)
         self.low = min(self.numbers, default=0)
         self.high = max(self.numbers, default=0)
         letters = sorted({c for v in values if isinstance(v, str) for c in v})
@@ -28,6 +29,14 @@ class Facts:
         self.items = Facts(items) if items and len(items) < 5000 else None
         kinds = {type(v) for v in values}
         self.kinds = kinds
+
+
+def _length(value):
+    """How long a value is; `None` for what has no length, such as a class whose objects have one."""
+    try:
+        return len(value)
+    except Exception:
+        return None
 
 
 def _is_sorted(values):
@@ -65,7 +74,10 @@ class Mutator:
                 sample[i] = copy.deepcopy(self.random.choice(self.samples)[i])
         for _ in range(self.random.choice((1, 1, 1, 2, 2, 3, 5))):
             i = self.random.randrange(len(sample))
-            sample[i] = self.value(sample[i], self.facts[i])
+            try:
+                sample[i] = self.value(sample[i], self.facts[i])
+            except Exception:  # values of the program's own classes may refuse anything
+                continue
         return tuple(sample)
 
     def value(self, value, facts, depth=0):
