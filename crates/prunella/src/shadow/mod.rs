@@ -247,8 +247,7 @@ impl<'a> Run<'a> {
         }
         for twin in [0, 2] {
             if let Some(why) = &results[twin].not_ready {
-                let last = results[twin].lines.iter().rev().find(|l| !l.trim().is_empty());
-                let said = last.map_or_else(String::new, |line| format!(" (its last line: {line})"));
+                let said = telling(&results[twin].lines).map_or_else(String::new, |line| format!(" (it said: {line})"));
                 return Err(format!(
                     "last-known-good does not get ready in the sandbox: {why}{said}"
                 ));
@@ -385,6 +384,18 @@ impl<'a> Run<'a> {
         let left = left.and_then(|left| of(self.chosen.len() + 1, "state", Whole::State, left));
         output.into_iter().chain(left).collect()
     }
+}
+
+/// The line of output that says most about an end: the last one with an error, or else the last one.
+fn telling(lines: &[String]) -> Option<&str> {
+    let said = || {
+        lines
+            .iter()
+            .rev()
+            .map(|line| line.trim())
+            .filter(|line| !line.is_empty())
+    };
+    said().find(|line| line.contains("rror")).or_else(|| said().next())
 }
 
 /// The answer of an instance that was asked no more.
