@@ -38,3 +38,4 @@ mod worker;
 
 pub use args::{GatewayArgs, GatewayError, TlsFiles};
 pub use process::main;
+pub use route::route_template;

@@ -86,6 +86,14 @@ impl RouteTable {
     }
 }
 
+/// `METHOD /path/{}` for a path without its query: the name of a route, by its form alone.
+#[must_use]
+pub fn route_template(method: &str, path: &str) -> String {
+    let mut out = String::new();
+    template_into(method, path, &mut out);
+    out
+}
+
 /// Writes `METHOD /path/{}` for a path without its query.
 fn template_into(method: &str, path: &str, out: &mut String) {
     out.push_str(if method.len() <= 32 { method } else { "{}" });

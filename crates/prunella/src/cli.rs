@@ -124,6 +124,23 @@ pub enum Verb {
     /// Exits with 0 if the patch passed, with 1 if it was refuted, with 6 if the evidence is too thin to say.
     #[command(after_help = "Example: prunella verify --patch fix.diff -- python -m pytest tests/test_cart.py")]
     Verify(Verify),
+    /// Put recorded traffic to a candidate and to last-known-good side by side, and compare
+    ///
+    /// Starts last-known-good twice and the candidate once, each in a sandbox with private copies of the tree and of the
+    /// state, and puts the same requests to all of them. Status, header fields, bodies (JSON, HTML, XML and text by their
+    /// parts), output, what is left in the state, and latency are compared. What differs between the two instances of
+    /// last-known-good is noise and is learnt: time stamps, random values, the order of sets. What seems to differ is asked
+    /// again of fresh instances. Nothing reaches production, and no call leaves the sandbox; requests that change state
+    /// are put to the copies only with --writes.
+    ///
+    /// The traffic is a HAR file, an access log, a list of paths or curl commands, or what the gateway recorded. The start
+    /// command, the readiness check and the state come from prunella.toml where they are not given.
+    ///
+    /// Exits with 0 if the candidate answers as last-known-good does, with 1 if not, with 6 if that cannot be told.
+    #[command(
+        after_help = "Examples:\n  prunella shadow --good HEAD~1 --requests access.log -- python app.py --port {port}\n  prunella shadow --good v1.2 --candidate my-branch --requests session.har"
+    )]
+    Shadow(Shadow),
     /// Say who did it: of a failing command, a frozen incident or a live one
     ///
     /// `diagnose -- COMMAND` finds the commit and the hunks that broke a command: as `heal`, without making a patch. Exits
@@ -357,6 +374,45 @@ pub struct Verify {
     pub timeout: Span,
     /// The failing command
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "replay")]
+    pub command: Vec<String>,
+}
+
+/// `shadow`
+#[derive(Clone, Debug, Args)]
+pub struct Shadow {
+    /// Last-known-good, a commit
+    #[arg(long, value_name = "REV")]
+    pub good: String,
+    /// The candidate, a commit; the work tree as it is if it is not given
+    #[arg(long, value_name = "REV")]
+    pub candidate: Option<String>,
+    /// What the candidate was made from: where it answers as that does, the difference is not the candidate's
+    #[arg(long, value_name = "REV")]
+    pub base: Option<String>,
+    /// The recorded traffic; `-` is standard input; what the running gateway recorded if it is not given
+    #[arg(long, value_name = "FILE")]
+    pub requests: Option<PathBuf>,
+    /// Requests whose answers are meant to differ, in the same forms
+    #[arg(long, value_name = "FILE")]
+    pub expected: Option<PathBuf>,
+    /// Put requests that change state to the private copies too
+    #[arg(long)]
+    pub writes: bool,
+    /// A file or directory that the service keeps its state in: each instance gets a copy, and what it leaves there is
+    /// compared; several times for several
+    #[arg(long, value_name = "PATH")]
+    pub state: Vec<PathBuf>,
+    /// A path that answers with a status below 400 when the service is ready; otherwise when its port accepts a connection
+    #[arg(long, value_name = "PATH")]
+    pub ready: Option<String>,
+    /// The most requests that are compared
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub most: usize,
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", default_value = "300s")]
+    pub time: Span,
+    /// The start command, with `{port}`, or listening on $PORT
+    #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
 

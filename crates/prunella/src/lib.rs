@@ -27,6 +27,7 @@ pub mod learn;
 pub mod llm;
 pub mod refute;
 pub mod render;
+pub mod shadow;
 pub mod shapes;
 pub mod state;
 pub mod statements;

@@ -18,6 +18,7 @@ mod replay;
 mod repository;
 mod rollback;
 mod run;
+mod shadow;
 mod site;
 mod status;
 mod switch;
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> miette::Result<ExitCode> {
             Verb::Resume => switch::set(dir, false, ui).await?,
             Verb::Heal(options) => heal::heal(dir, &options, ui)?,
             Verb::Verify(options) => verify::verify(dir, &options, ui)?,
+            Verb::Shadow(options) => shadow::shadow(dir, &options, ui).await?,
             Verb::Templates(options) => templates::templates(dir, &options, ui)?,
             Verb::Learn(options) => learn::run(dir, &options, ui)?,
             Verb::Model(options) => model::run(dir, &options, ui)?,

@@ -1,20 +1,19 @@
 //! The laboratory of one incident: runs its reproduction against any commit, and the repository's suite.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prunella_core::id::CommitId;
 use prunella_core::verify::{Isolation, SuiteComparison, SuiteExit, SuiteRun, TestOutcome, Trial};
 use prunella_lang::testreport;
-use prunella_sandbox::{CancelToken, Exit, ExtraFd, Mount, Report, Tier};
+use prunella_sandbox::{CancelToken, Exit, Tier};
 
-use super::cell::{Cell, PROBE};
+use super::cell::Cell;
+use super::inside::run_probe;
 use super::outcome;
-use super::probe_wire::{ProbeReady, ProbeRequest, ProbeResult, ProbeSpec};
+use super::probe_wire::{MAX_BODY, ProbeReady, ProbeRequest, ProbeResult, ProbeSpec};
 use super::reproduction::{Reproduction, Symptom};
 use crate::checkout::{Checkout, Checkouts};
 use crate::config::Config;
@@ -28,9 +27,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const LATENCY_ROUNDS: u32 = 7;
 /// How often a run is tried whose sandbox was killed or did not come up: what the machine does to us is no evidence.
 const ATTEMPTS: u32 = 2;
-/// Descriptors of the probe inside: its specification and its result.
-const SPEC_FD: i32 = 3;
-const RESULT_FD: i32 = 4;
 
 /// Runs experiments. Blocks: call it off the async threads.
 pub struct Lab {
@@ -165,73 +161,15 @@ impl Lab {
     fn probe_once(&mut self, checkout: &Checkout, spec: &ProbeSpec) -> Result<ProbeResult, String> {
         let copies = tempfile::tempdir_in(self.scratch()?).map_err(|e| e.to_string())?;
         let cell = self.cell(checkout, copies.path(), self.config.sandbox.reproduction_timeout.0)?;
-        let (report, result) = self.run_probe(&cell, spec)?;
+        let jail = cell.spec(&spec.argv, &spec.env);
+        let (report, seen) = run_probe(jail, spec, None, self.scratch()?, &self.cancel)?;
         self.tier = Some(report.tier);
-        serde_json::from_slice(&result).map_err(|_| {
-            let said = report.stderr.text();
-            format!(
-                "the probe did not report ({:?}) {}",
-                report.exit,
-                said.trim().lines().last().unwrap_or_default()
-            )
-        })
+        Ok(seen)
     }
 
     fn scratch(&self) -> Result<&Path, String> {
         fs::create_dir_all(&self.scratch).map_err(|e| format!("{}: {e}", self.scratch.display()))?;
         Ok(&self.scratch)
-    }
-
-    /// This program as a file that can be shown in a sandbox. After an upgrade in place the running program has no name
-    /// any more; its content is still there.
-    fn own_program(&self) -> Result<PathBuf, String> {
-        if let Ok(path) = std::env::current_exe()
-            && path.is_file()
-        {
-            return Ok(path);
-        }
-        let copy = self.scratch()?.join("prunella");
-        if !copy.is_file() {
-            let half = self.scratch()?.join("prunella.half");
-            fs::copy("/proc/self/exe", &half)
-                .and_then(|_| fs::rename(&half, &copy))
-                .map_err(|e| e.to_string())?;
-        }
-        Ok(copy)
-    }
-
-    fn run_probe(&self, cell: &Cell, spec: &ProbeSpec) -> Result<(Report, Vec<u8>), String> {
-        let argv: Vec<String> = [PROBE, "probe", "--spec-fd", "3", "--result-fd", "4"]
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let mut jail = cell.spec(&spec.argv, &spec.env);
-        jail.argv = argv;
-        let own = self.own_program()?;
-        jail.mounts.push(Mount::read_only(own, PROBE));
-        let mut told = memory_file("probe-spec").map_err(|e| e.to_string())?;
-        let mut result = memory_file("probe-result").map_err(|e| e.to_string())?;
-        told.write_all(&serde_json::to_vec(spec).map_err(|e| e.to_string())?)
-            .map_err(|e| e.to_string())?;
-        told.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
-        jail.extra_fds = vec![
-            ExtraFd {
-                outer: told.as_raw_fd(),
-                inner: SPEC_FD,
-            },
-            ExtraFd {
-                outer: result.as_raw_fd(),
-                inner: RESULT_FD,
-            },
-        ];
-        let report = prunella_sandbox::run(&jail, &self.cancel).map_err(|e| e.to_string())?;
-        let mut text = Vec::new();
-        result.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
-        result
-            .take(64 << 20)
-            .read_to_end(&mut text)
-            .map_err(|e| e.to_string())?;
-        Ok((report, text))
     }
 
     fn probe_spec(&self, commit: &CommitId, tree: &Path, requests: Vec<ProbeRequest>) -> ProbeSpec {
@@ -261,27 +199,15 @@ impl Lab {
             cwd: tree.to_string_lossy().into_owned(),
             port,
             socket_activation: service.socket_activation,
-            ready: self.ready(),
+            ready: ready(&self.config),
             ready_timeout_ms: ms(self.config.ready.timeout.0),
             requests,
             rounds,
             request_timeout_ms: ms(REQUEST_TIMEOUT),
             watch_ms,
             stop_grace_ms: ms(service.stop_grace.0.min(Duration::from_secs(2))),
-        }
-    }
-
-    fn ready(&self) -> ProbeReady {
-        let ready = &self.config.ready;
-        match (&ready.path, &ready.log, self.config.service.http) {
-            (Some(path), _, _) => ProbeReady::Path { path: path.clone() },
-            (None, Some(pattern), _) => ProbeReady::Line {
-                pattern: pattern.clone(),
-            },
-            (None, None, true) => ProbeReady::Port,
-            (None, None, false) => ProbeReady::Settled {
-                ms: u64::try_from(ready.settle.0.as_millis()).unwrap_or(u64::MAX),
-            },
+            turns: false,
+            max_body: MAX_BODY,
         }
     }
 
@@ -373,6 +299,21 @@ impl Lab {
     }
 }
 
+/// When a service counts as ready.
+pub(crate) fn ready(config: &Config) -> ProbeReady {
+    let ready = &config.ready;
+    match (&ready.path, &ready.log, config.service.http) {
+        (Some(path), _, _) => ProbeReady::Path { path: path.clone() },
+        (None, Some(pattern), _) => ProbeReady::Line {
+            pattern: pattern.clone(),
+        },
+        (None, None, true) => ProbeReady::Port,
+        (None, None, false) => ProbeReady::Settled {
+            ms: u64::try_from(ready.settle.0.as_millis()).unwrap_or(u64::MAX),
+        },
+    }
+}
+
 fn test_outcome(outcome: testreport::TestOutcome) -> TestOutcome {
     match outcome {
         testreport::TestOutcome::Passed => TestOutcome::Passed,
@@ -382,23 +323,15 @@ fn test_outcome(outcome: testreport::TestOutcome) -> TestOutcome {
 }
 
 /// What every program inside gets: no user, no secrets, and output that is not held back in buffers.
-fn base_environment() -> BTreeMap<String, String> {
+pub(crate) fn base_environment() -> BTreeMap<String, String> {
     [("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("CI", "1")]
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect()
 }
 
-/// A file without a name, in memory.
-fn memory_file(name: &str) -> std::io::Result<File> {
-    Ok(File::from(rustix::fs::memfd_create(
-        name,
-        rustix::fs::MemfdFlags::CLOEXEC,
-    )?))
-}
-
 /// Copies a file or a directory with all that is in it.
-fn copy_state(from: &Path, to: &Path) -> Result<(), String> {
+pub(crate) fn copy_state(from: &Path, to: &Path) -> Result<(), String> {
     if from.is_dir() {
         copy_tree(from, to, CopyLimits::default(), &|_| false).map_err(|e| e.to_string())?;
     } else {

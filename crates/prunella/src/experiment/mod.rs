@@ -1,6 +1,7 @@
 //! Experiments: one tree, one reproduction, one sandbox, one outcome.
 
 pub mod cell;
+pub(crate) mod inside;
 pub mod lab;
 pub mod outcome;
 pub mod probe;

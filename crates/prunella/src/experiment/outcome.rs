@@ -266,8 +266,10 @@ mod tests {
             answered(ProbeAnswer::Response {
                 status,
                 content_type: None,
+                headers: Vec::new(),
                 body: Vec::new(),
                 body_len: 0,
+                digest: None,
             })
         };
         // What the good release does not answer is a failure too; what it answers is none.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +17,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use regex::Regex;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
+use super::inside::TURNS_FD;
 use super::probe_wire::{
-    MAX_BODY, MAX_LINE, MAX_LINES, ProbeAnswer, ProbeExit, ProbeReady, ProbeReply, ProbeRequest, ProbeResult, ProbeSpec,
+    MAX_LINE, MAX_LINES, ProbeAnswer, ProbeExit, ProbeReady, ProbeReply, ProbeRequest, ProbeResult, ProbeSpec,
 };
 
 /// How long the output must be still after a failed answer before the next request is sent, so that a stack trace can
@@ -46,10 +49,40 @@ pub fn main(spec_fd: RawFd, result_fd: RawFd) -> io::Result<()> {
     let mut text = Vec::new();
     spec.read_to_end(&mut text)?;
     let spec: ProbeSpec = serde_json::from_slice(&text)?;
+    let turns = if spec.turns { Some(turns_socket()?) } else { None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let seen = runtime.block_on(probe(&spec));
+    let seen = runtime.block_on(probe(&spec, turns));
     result.write_all(&serde_json::to_vec(&seen)?)?;
     result.flush()
+}
+
+/// The socket on which the turns are given.
+fn turns_socket() -> io::Result<UnixStream> {
+    // SAFETY: the sandbox hands this descriptor over for this one use; nothing else in this process owns it.
+    let socket = unsafe { UnixStream::from_raw_fd(TURNS_FD) };
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// The turns, where somebody gives them.
+struct Turns(Option<tokio::net::UnixStream>);
+
+impl Turns {
+    /// Says that this side is ready for the next request.
+    async fn say(&mut self) {
+        if let Some(socket) = &mut self.0 {
+            let _ = socket.write_all(b"+").await;
+        }
+    }
+
+    /// Waits for the turn; `false` if there will be none.
+    async fn wait(&mut self) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(socket) => socket.read_u8().await.is_ok(),
+        }
+    }
 }
 
 /// The service's output as it comes in.
@@ -81,14 +114,15 @@ impl Output {
     }
 }
 
-async fn probe(spec: &ProbeSpec) -> ProbeResult {
+async fn probe(spec: &ProbeSpec, turns: Option<UnixStream>) -> ProbeResult {
+    let mut turns = Turns(turns.and_then(|socket| tokio::net::UnixStream::from_std(socket).ok()));
     let output = Output::default();
     let mut readers = JoinSet::new();
     let mut seen = ProbeResult::default();
     match start(spec, &output, &mut readers) {
         Err(error) => seen.not_ready = Some(format!("cannot start `{}`: {error}", spec.argv.join(" "))),
         Ok(mut child) => {
-            converse(spec, &mut child, &output, &mut seen).await;
+            converse(spec, &mut child, &output, &mut turns, &mut seen).await;
             if seen.exit.is_none() {
                 seen.exit = stop(&mut child, Duration::from_millis(spec.stop_grace_ms)).await;
             }
@@ -189,15 +223,19 @@ async fn read_lines(pipe: impl AsyncRead + Unpin, output: Output) {
 }
 
 /// Waits until the service is ready, sends the requests and watches.
-async fn converse(spec: &ProbeSpec, child: &mut Child, output: &Output, seen: &mut ProbeResult) {
+async fn converse(spec: &ProbeSpec, child: &mut Child, output: &Output, turns: &mut Turns, seen: &mut ProbeResult) {
     let began = Instant::now();
     if let Err(why) = wait_ready(spec, child, output, seen).await {
         seen.not_ready = Some(why);
         return;
     }
     seen.ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    turns.say().await;
     for _ in 0..spec.rounds.max(1) {
         for (index, request) in spec.requests.iter().enumerate() {
+            if !turns.wait().await {
+                return;
+            }
             let reply = ask(spec, index, request, output).await;
             // A process that dies closes its connections before its end can be seen.
             let patience = match reply.answer {
@@ -209,6 +247,7 @@ async fn converse(spec: &ProbeSpec, child: &mut Child, output: &Output, seen: &m
                 seen.exit = Some(exit);
                 return;
             }
+            turns.say().await;
         }
     }
     let watch = Duration::from_millis(spec.watch_ms);
@@ -281,7 +320,7 @@ async fn answers(port: u16, path: &str) -> bool {
         headers: Vec::new(),
         body: Vec::new(),
     };
-    let answer = tokio::time::timeout(Duration::from_secs(2), exchange(port, &request)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(2), exchange(port, &request, 0)).await;
     matches!(answer, Ok(Ok(ProbeAnswer::Response { status, .. })) if status < 400)
 }
 
@@ -293,7 +332,7 @@ async fn ask(spec: &ProbeSpec, index: usize, request: &ProbeRequest, output: &Ou
         None => ProbeAnswer::Broken {
             what: "the service has no port".to_owned(),
         },
-        Some(port) => match tokio::time::timeout(limit, exchange(port, request)).await {
+        Some(port) => match tokio::time::timeout(limit, exchange(port, request, spec.max_body)).await {
             Err(_) => ProbeAnswer::TimedOut,
             Ok(Err(what)) => ProbeAnswer::Broken { what },
             Ok(Ok(answer)) => answer,
@@ -323,7 +362,7 @@ async fn come_to_rest(output: &Output) {
 }
 
 /// One request on a connection of its own, so that no trial depends on the one before.
-async fn exchange(port: u16, request: &ProbeRequest) -> Result<ProbeAnswer, String> {
+async fn exchange(port: u16, request: &ProbeRequest, max_body: usize) -> Result<ProbeAnswer, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let stream = connect(port).await.map_err(|e| text(&e))?;
     let _ = stream.set_nodelay(true);
@@ -355,20 +394,29 @@ async fn exchange(port: u16, request: &ProbeRequest) -> Result<ProbeAnswer, Stri
         .get(http::header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .map(ToOwned::to_owned);
+    let headers = response
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
     let mut body = response.into_body();
-    let (mut kept, mut body_len) = (Vec::new(), 0_u64);
+    let (mut kept, mut body_len, mut digest) = (Vec::new(), 0_u64, Sha256::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| text(&e))?;
         if let Some(data) = frame.data_ref() {
             body_len += data.len() as u64;
-            kept.extend_from_slice(&data[..data.len().min(MAX_BODY - kept.len())]);
+            digest.update(data);
+            kept.extend_from_slice(&data[..data.len().min(max_body - kept.len())]);
         }
     }
+    let is_whole = body_len <= max_body as u64;
     Ok(ProbeAnswer::Response {
         status,
         content_type,
+        headers,
         body: kept,
         body_len,
+        digest: (!is_whole).then(|| format!("{:x}", digest.finalize())),
     })
 }
 

@@ -39,6 +39,12 @@ pub struct ProbeSpec {
     pub watch_ms: u64,
     /// How long it may take to stop, in milliseconds.
     pub stop_grace_ms: u64,
+    /// Whether each request waits for its turn on the third descriptor: a byte is written when the service is ready and
+    /// after each answer, and read before each request. The end of the stream is the end of the requests.
+    #[serde(default)]
+    pub turns: bool,
+    /// The most bytes of a response body that are reported.
+    pub max_body: usize,
 }
 
 /// When a service counts as ready.
@@ -87,10 +93,17 @@ pub enum ProbeAnswer {
         status: u16,
         /// Its content type.
         content_type: Option<String>,
+        /// Its header fields, in order; what is not text is left out.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
         /// The beginning of its body.
+        #[serde(with = "as_base64")]
         body: Vec<u8>,
         /// The body's whole length.
         body_len: u64,
+        /// The SHA-256 of the whole body, if only its beginning is here.
+        #[serde(default)]
+        digest: Option<String>,
     },
     /// The connection failed or was closed before the end of the response.
     Broken {
@@ -140,4 +153,20 @@ pub struct ProbeResult {
     pub lines: Vec<String>,
     /// How many lines were dropped by the limit.
     pub lines_dropped: u64,
+}
+
+/// Bytes as base64: a list of numbers takes three times as much.
+mod as_base64 {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(d)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
 }

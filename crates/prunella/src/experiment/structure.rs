@@ -20,6 +20,7 @@ fn of_reply(reply: &ProbeReply, uri: &str) -> Option<ResponseShape> {
             content_type,
             body,
             body_len,
+            ..
         } if *status < 400 => {
             let whole = *body_len <= MAX_BODY as u64;
             let mut shape = shapes::of_answer(*status, content_type.as_deref(), uri, body, whole);

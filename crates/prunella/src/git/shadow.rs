@@ -1,7 +1,7 @@
 //! A repository of our own beside the user's: it sees all of the user's objects and takes what experiments write, so
 //! that not a byte of the user's `.git` changes however the run ends.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use prunella_core::id::CommitId;
@@ -82,6 +82,14 @@ impl Repo {
         let own = self.git_path("index")?;
         if own.is_file() {
             fs::copy(&own, &index).map_err(GitError::io("write", &index))?;
+            // Git takes a file for changed whose time is not before the index's; a copy must not look newer than it is.
+            let keep_time = || {
+                File::options()
+                    .write(true)
+                    .open(&index)?
+                    .set_modified(own.metadata()?.modified()?)
+            };
+            keep_time().map_err(GitError::io("write", &index))?;
         }
         let (theirs, ours) = (self.git_path("objects")?, shadow.git_path("objects")?);
         let git = |args: &[&str]| {

@@ -110,28 +110,28 @@ const MAX_FILE: u64 = 64 << 20;
 const MAX_COPY: u64 = 4 << 20;
 /// Something that git ignores and the sandbox shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ignored {
+pub(crate) struct Ignored {
     /// Relative to the root.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Whether it is a directory.
-    pub(super) is_dir: bool,
+    pub(crate) is_dir: bool,
     /// Whether it holds dependencies or build results, rather than data.
-    pub(super) is_dependency: bool,
+    pub(crate) is_dependency: bool,
 }
 
 /// Where and how a command runs.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The root of the work tree; the tree under test is shown here.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Where the command starts, below the root.
-    pub(super) cwd: PathBuf,
+    pub(crate) cwd: PathBuf,
     /// The environment without secrets.
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// What git ignores and is shown.
-    pub(super) ignored: Vec<Ignored>,
+    pub(crate) ignored: Vec<Ignored>,
     /// What is not shown, and why.
-    pub(super) left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     toolchains: Vec<PathBuf>,
 }
 
@@ -140,7 +140,7 @@ impl Place {
     ///
     /// # Errors
     /// If git cannot list what it ignores.
-    pub(super) fn new(
+    pub(crate) fn new(
         repo: &Repo,
         cwd: &Path,
         argv: &[String],
@@ -169,7 +169,7 @@ impl Place {
 
     /// The variables beyond the basic ones and search paths: what an experiment can leave out.
     #[must_use]
-    pub(super) fn optional_variables(&self) -> Vec<String> {
+    pub(crate) fn optional_variables(&self) -> Vec<String> {
         self.env
             .keys()
             .filter(|name| !BASIC.contains(&name.as_str()) && !name.ends_with("PATH"))
@@ -179,14 +179,14 @@ impl Place {
 
     /// The ignored entries that are data rather than dependencies.
     #[must_use]
-    pub(super) fn optional_files(&self) -> Vec<String> {
+    pub(crate) fn optional_files(&self) -> Vec<String> {
         let data = self.ignored.iter().filter(|entry| !entry.is_dependency);
         data.map(|entry| entry.path.clone()).collect()
     }
 
     /// Folders outside of the commits in which programs find installed modules.
     #[must_use]
-    pub(super) fn module_folders(&self) -> Vec<PathBuf> {
+    pub(crate) fn module_folders(&self) -> Vec<PathBuf> {
         let ignored = self.ignored.iter().filter(|entry| entry.is_dir);
         let roots: Vec<PathBuf> = ignored
             .map(|entry| self.root.join(&entry.path))
@@ -203,7 +203,7 @@ impl Place {
     /// The specification of one run on the tree at `tree`. Small ignored files get private copies in `copies`, because
     /// a run may write to them (a lock file that git ignores).
     #[must_use]
-    pub(super) fn spec(&self, tree: &Path, argv: &[String], wall: Duration, copies: &Path) -> JailSpec {
+    pub(crate) fn spec(&self, tree: &Path, argv: &[String], wall: Duration, copies: &Path) -> JailSpec {
         let mut spec = JailSpec::new(argv.iter().cloned());
         spec.env.extend(self.env.clone());
         spec.cwd.clone_from(&self.cwd);

@@ -14,7 +14,7 @@ const LOCK: &str = "lock";
 
 /// A private directory that is removed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     dir: PathBuf,
     _lock: File,
 }
@@ -24,7 +24,7 @@ impl Scratch {
     ///
     /// # Errors
     /// If the temporary directory cannot be written.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Self::below(&std::env::temp_dir())
     }
 
@@ -40,7 +40,7 @@ impl Scratch {
 
     /// Where it is.
     #[must_use]
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
 }

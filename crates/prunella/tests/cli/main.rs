@@ -15,6 +15,7 @@ mod llm;
 mod mending;
 mod pages;
 mod refuting;
+mod shadow;
 mod templates;
 mod verify;
 mod world;

@@ -73,8 +73,9 @@ struct Tally {
     example: Option<(String, String, String)>,
 }
 
-/// How long a route's answers took: (primary, candidate, secondary) in microseconds, by trio.
-type Latencies = BTreeMap<(String, bool), Vec<(u32, usize, [u64; 3])>>;
+/// How long a route's answers took: (primary, candidate, secondary, base) in microseconds, by trio and request.
+type Took = (u32, usize, [u64; 4]);
+type Latencies = BTreeMap<(String, bool), Vec<Took>>;
 
 /// What was seen so far.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +118,9 @@ impl Comparison {
         } else {
             self.requests.insert(number);
             self.answers += 1;
-            let took = [&answers.primary, &answers.candidate, &answers.secondary].map(Answer::latency_us);
+            let base = answers.base.as_ref().map_or(0, Answer::latency_us);
+            let [p, c, s] = [&answers.primary, &answers.candidate, &answers.secondary].map(Answer::latency_us);
+            let took = [p, c, s, base];
             let of_route = self.latencies.entry((asked.route.clone(), asked.expected)).or_default();
             of_route.push((trio, number, took));
         }
@@ -249,7 +252,7 @@ impl Comparison {
     }
 
     /// Whether the candidate takes longer on a route: by the medians, and most often the slowest of the three.
-    fn slower(&self, route: &str, took: &[(u32, usize, [u64; 3])]) -> Option<Finding> {
+    fn slower(&self, route: &str, took: &[Took]) -> Option<Finding> {
         let median = |which: usize, trio: Option<u32>| {
             let mut all: Vec<u64> = took
                 .iter()
@@ -286,7 +289,10 @@ impl Comparison {
             trios: count(trios.len()),
             shown_in: count(trios.iter().filter(|trio| is_slower(Some(**trio))).count()),
             expected: false,
-            carried: false,
+            // What the candidate was made from takes about as long.
+            carried: median(3, None)
+                .zip(median(1, None))
+                .is_some_and(|(base, now)| base as f64 * SLOWER > now as f64),
             request: route.to_owned(),
             before: ms(median(0, None).max(median(2, None))),
             after: ms(median(1, None)),

@@ -150,23 +150,24 @@ fn expected_and_carried_differences_do_not_count() {
 #[test]
 fn a_slower_route_is_found_by_what_most_requests_show() {
     let timed = |us: u64| Answer::of(&Reply::Nothing { what: "x".into() }, us);
-    let mut comparison = Comparison::default();
-    for _ in 0..4 {
-        let seen: Vec<_> = (0..12)
-            .map(|n| {
-                let answers = Answers {
-                    primary: timed(10_000 + n),
-                    candidate: timed(30_000),
-                    secondary: timed(10_010 - n),
-                    base: None,
-                };
-                (n as usize, asked(n as usize), answers)
-            })
-            .collect();
-        comparison.add_trio(&seen);
-    }
-    let shadow = comparison.report("good", "candidate");
-    assert_eq!(changed(&shadow), [("latency".to_owned(), Way::Latency)]);
+    let run = |base: Option<u64>| {
+        let mut comparison = Comparison::default();
+        for _ in 0..4 {
+            let of = |n: usize| Answers {
+                primary: timed(10_000 + n as u64),
+                candidate: timed(30_000),
+                secondary: timed(10_010 - n as u64),
+                base: base.map(timed),
+            };
+            let seen: Vec<_> = (0..12).map(|n| (n, asked(n), of(n))).collect();
+            comparison.add_trio(&seen);
+        }
+        changed(&comparison.report("good", "candidate"))
+    };
+    let slower = [("latency".to_owned(), Way::Latency)];
+    assert_eq!(run(None), slower);
+    assert_eq!(run(Some(10_000)), slower);
+    assert!(run(Some(28_000)).is_empty(), "the base is as slow");
 }
 
 #[test]
