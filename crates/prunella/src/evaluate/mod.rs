@@ -10,6 +10,7 @@
 pub(crate) mod baseline;
 mod pairs;
 mod pool;
+mod rust;
 pub(crate) mod search;
 pub(crate) mod session;
 mod v8;

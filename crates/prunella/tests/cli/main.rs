@@ -14,6 +14,7 @@ mod learn;
 mod llm;
 mod mending;
 mod pages;
+mod rust;
 mod templates;
 mod verify;
 mod world;
