@@ -201,11 +201,9 @@ pub(super) fn traced(tree: &Tree, file: usize, but: &[NodeId]) -> (Generated, Ve
 fn marks(tree: &Tree, body: NodeId) -> Vec<(usize, Vec<u32>)> {
     let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
     for block in tree.below(body).into_iter().filter(|id| tree.kind(*id) == Kind::Block) {
-        if tree
-            .ancestors(block)
-            .take_while(|a| *a != body)
-            .any(|a| matches!(tree.kind(a), Kind::Function | Kind::Class))
-        {
+        // Functions and types inside of a function have a trace of their own, or none.
+        let mut around = tree.ancestors(block).take_while(|a| *a != body);
+        if block != body && around.any(|a| matches!(tree.kind(a), Kind::Function | Kind::Class)) {
             continue;
         }
         let span = tree.node(block).span.clone();
@@ -223,12 +221,11 @@ fn marks(tree: &Tree, body: NodeId) -> Vec<(usize, Vec<u32>)> {
                 continue;
             }
             let lines = own_lines(tree, *statement);
-            match found.iter_mut().find(|(_, _)| before.len() == span.start + 1) {
-                Some(_) => {
-                    if let Some(first) = found.last_mut().filter(|(place, _)| *place == span.start + 1) {
-                        first.1.extend(lines);
-                    }
-                }
+            match found
+                .last_mut()
+                .filter(|(place, _)| before.len() == span.start + 1 && *place == before.len())
+            {
+                Some(first) => first.1.extend(lines),
                 None => found.push((here.span.start, lines)),
             }
         }
