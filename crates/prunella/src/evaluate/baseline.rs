@@ -188,6 +188,7 @@ pub(crate) fn language(file: &str) -> Option<Language> {
     match Path::new(file).extension()?.to_str()? {
         "py" => Some(Language::Python),
         "js" | "cjs" | "mjs" => Some(Language::JavaScript),
+        "rs" => Some(Language::Rust),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod baseline;
 mod compare;
 mod pairs;
 mod pool;
+mod rust;
 pub(crate) mod search;
 pub(crate) mod session;
 mod v8;

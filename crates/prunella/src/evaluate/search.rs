@@ -11,7 +11,7 @@ use super::pairs::{self, Partial};
 use super::pool::{Entry, Pool};
 use super::session::Session;
 use super::wire::{CandidateRow, Job, ResultRow, rows};
-use super::{NotSearched, SearchResult, SearchTask, whole};
+use super::{NotSearched, SearchResult, SearchTask, rust, whole};
 use crate::clock;
 
 /// Sizes of the batches: small ones first, for most fixes are near the top.
@@ -32,6 +32,9 @@ const COMPARING: f64 = 0.2;
 /// # Errors
 /// If there was nothing to search or nothing to search with.
 pub fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<SearchResult, NotSearched> {
+    if rust::applies(task) {
+        return rust::search(task, cancel);
+    }
     let began = Instant::now();
     let mut session = Session::new(task)?;
     let wall = task.budget.mul_f64(0.5);

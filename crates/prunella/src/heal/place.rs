@@ -26,6 +26,9 @@ const DROPPED: &[&str] = &[
     "LD_PRELOAD",
     "LD_AUDIT",
     "MAIL",
+    // Outside of the tree nothing can be written: builds go where they go without it.
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
 ];
 const DROPPED_PREFIXES: &[&str] = &[
     "PRUNELLA_",

@@ -16,6 +16,7 @@ mod mending;
 mod pages;
 mod refuting;
 mod shadow;
+mod rust;
 mod templates;
 mod verify;
 mod world;

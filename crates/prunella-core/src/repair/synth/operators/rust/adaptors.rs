@@ -174,9 +174,12 @@ fn path(site: &Site<'_>, node: NodeId, out: &mut Proposals<'_>) {
     let Some((of, last)) = site.tree.text(node).rsplit_once("::") else {
         return;
     };
-    let constants: &[(&str, &str)] = &[("MAX", "MIN"), ("MIN", "MAX")];
-    for (now, other) in constants.iter().filter(|(now, _)| *now == last) {
-        debug_assert_ne!(now, other, "a constant of another kind");
+    let other = match last {
+        "MAX" => Some("MIN"),
+        "MIN" => Some("MAX"),
+        _ => None,
+    };
+    if let Some(other) = other {
         out.replace(node, format!("{of}::{other}"), 0.3);
     }
     for (other, share) in siblings(last) {

@@ -54,15 +54,8 @@ impl Operator for Ranges {
         for (text, share) in shifted(begin, &tree.source[sign], end) {
             out.replace(node, text, share);
         }
-        let is_iterated = matches!(tree.node(node).role, Role::Iterable)
-            || tree.node(node).parent.is_some_and(|p| tree.kind(p) == Kind::Paren);
-        if is_iterated && has_end {
-            let text = if tree.node(node).role == Role::Iterable {
-                format!("({}).rev()", tree.text(node))
-            } else {
-                return;
-            };
-            out.replace(node, text, 0.05);
+        if has_end && tree.node(node).role == Role::Iterable {
+            out.replace(node, format!("({}).rev()", tree.text(node)), 0.05);
         }
     }
 }
