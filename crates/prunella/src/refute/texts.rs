@@ -95,6 +95,7 @@ mod tests {
     fn what_hides_a_failure_is_seen() {
         use PatternKind::{
             DeadCondition, DeletedFunctionality, DisabledCheck, EarlyReturn, SpecialCase, SwallowedException,
+            SwallowsAll,
         };
         let with = |new: &str| BEFORE.replace("    c = a + b\n", new);
         check(
@@ -126,8 +127,15 @@ mod tests {
             "a.py",
             BEFORE,
             &with("    try:\n        c = a + b\n    except Exception:\n        pass\n"),
+            &[SwallowsAll],
+        );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    try:\n        c = a + b\n    except TypeError:\n        return None\n"),
             &[SwallowedException],
         );
+        check("a.py", BEFORE, &with("    pass\n"), &[DeletedFunctionality]);
         let no_check = BEFORE.replace("    if a is None:\n        raise ValueError\n", "");
         check("a.py", BEFORE, &no_check, &[DisabledCheck, DeletedFunctionality]);
         let script = "function f(a) {\n  return g(a);\n}\n";
