@@ -192,12 +192,12 @@ pub struct Behaviour {
     pub broken_after: u32,
     /// Of those, how many the code before answers alike: it is the law that is wrong there.
     pub broken_as_before: u32,
-    /// Relations between answers that hold on all samples.
+    /// Relations between the answers to related arguments that were asked about.
     pub relations: u32,
-    /// Inputs on which the code before breaks one.
-    pub unrelated_before: u32,
-    /// Inputs on which the candidate breaks one.
-    pub unrelated_after: u32,
+    /// Of those, the ones that always hold before and not always after.
+    pub lost: u32,
+    /// Mended arguments, such as no general rule would name, that new code names.
+    pub named: u32,
     /// Inputs on which the candidate answers otherwise than its needed parts alone.
     pub apart_from_needed: u32,
     /// Inputs on which the needed parts alone break a law and the candidate does not.

@@ -55,6 +55,8 @@ fn signs(found: &Refutation) -> Vec<String> {
         seen.broken_after.saturating_sub(seen.broken_as_before),
         "answers break what holds of all answers in the tests",
     );
+    say(seen.named, "mended inputs are named by the new code");
+    say(seen.lost, "relations between answers always held before and do not now");
     say(
         seen.silenced,
         "lines that are left as they are ran before and run for no input now",

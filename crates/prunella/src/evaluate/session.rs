@@ -35,6 +35,10 @@ const FILES: &[(&str, &str)] = &[
     ("prunella_graft.py", include_str!("../refute/driver/prunella_graft.py")),
     ("prunella_laws.py", include_str!("../refute/driver/prunella_laws.py")),
     ("prunella_reach.py", include_str!("../refute/driver/prunella_reach.py")),
+    (
+        "prunella_relations.py",
+        include_str!("../refute/driver/prunella_relations.py"),
+    ),
 ];
 
 /// A failing command and where the driver stands.

@@ -39,8 +39,8 @@ pub(super) fn toolchains(
         found.extend(find_toolchain(program, OsStr::new(&path)));
     }
     for variable in ["PYTHONPATH", "NODE_PATH"] {
-        let listed = env.get(variable).cloned().unwrap_or_default();
-        found.extend(std::env::split_paths(&listed).filter(|dir| may_show(dir, home)));
+        let listed = listed(env, variable, cwd);
+        found.extend(listed.into_iter().filter(|dir| may_show(dir, home)));
     }
     found.extend(homes(&found, env, home));
     let linked: Vec<PathBuf> = found.iter().flat_map(|dir| linked_packages(dir)).collect();
@@ -49,6 +49,19 @@ pub(super) fn toolchains(
     let all = found.clone();
     found.retain(|dir| !dir.ancestors().skip(1).any(|above| all.contains(above)));
     found.into_iter().collect()
+}
+
+/// The folders that a search path names; programs read relative ones from where they start.
+pub(super) fn listed(env: &BTreeMap<String, String>, variable: &str, cwd: &Path) -> Vec<PathBuf> {
+    let value = env.get(variable).map(String::as_str).unwrap_or_default();
+    let whole = |dir: PathBuf| {
+        if dir.is_absolute() {
+            Some(dir)
+        } else {
+            cwd.join(dir).canonicalize().ok()
+        }
+    };
+    std::env::split_paths(value).filter_map(whole).collect()
 }
 
 /// What programs look for in the home directory, which is another one inside.
@@ -148,5 +161,17 @@ mod tests {
         assert_eq!(linked, [package.clone(), PathBuf::from("/")]);
         assert!(may_show(&package, Some(dir.path())));
         assert!(!may_show(Path::new("/"), None) && !may_show(dir.path(), Some(&package)));
+    }
+
+    #[test]
+    fn relative_search_paths_are_read_from_where_the_command_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let cwd = dir.path().canonicalize().unwrap();
+        fs::create_dir(cwd.join("src")).unwrap();
+        let env = BTreeMap::from([("PYTHONPATH".to_owned(), "src:/opt/x:nowhere:".to_owned())]);
+        let found = listed(&env, "PYTHONPATH", &cwd);
+        assert_eq!(found, [cwd.join("src"), PathBuf::from("/opt/x"), cwd.clone()]);
+        assert!(found.iter().all(|path| path.is_absolute()));
+        assert!(listed(&env, "NODE_PATH", &cwd).iter().all(|path| path.is_absolute()));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use prunella_sandbox::{JailSpec, Limits, Mount, Network, Priority, Tier};
 
-use super::packages::{packages_below, toolchains};
+use super::packages::{listed, packages_below, toolchains};
 use crate::git::{GitError, Repo};
 use crate::state::secrets::{is_secret_file, is_secret_name, is_secret_value};
 
@@ -197,8 +197,8 @@ impl Place {
             .collect();
         let mut folders: Vec<PathBuf> = roots.iter().flat_map(|root| packages_below(root)).collect();
         for variable in ["PYTHONPATH", "NODE_PATH"] {
-            let listed = self.env.get(variable).cloned().unwrap_or_default();
-            folders.extend(std::env::split_paths(&listed).filter(|dir| !dir.starts_with(&self.root)));
+            let listed = listed(&self.env, variable, &self.cwd);
+            folders.extend(listed.into_iter().filter(|dir| !dir.starts_with(&self.root)));
         }
         folders
     }

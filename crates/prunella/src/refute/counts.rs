@@ -26,8 +26,10 @@ pub(super) struct Row {
     answers: Option<Vec<String>>,
     laws: u32,
     broken: Vec<usize>,
-    related: u32,
-    unrelated: u32,
+    beside: bool,
+    kept: u32,
+    lost: u32,
+    named: u32,
 }
 
 /// The ids of the code before, of the patch and of its needed parts.
@@ -80,8 +82,8 @@ pub(super) fn fill(found: &mut Refutation, variants: &[Variant], rows: &[Row]) {
 struct Group<'a> {
     head: &'a Row,
     by: BTreeMap<i64, &'a Row>,
-    /// Lines that ran before and are there still, and run no more.
-    silenced: u32,
+    /// What the patch lost that the code before had.
+    beside: Option<&'a Row>,
 }
 
 fn functions(rows: &[Row]) -> Vec<Group<'_>> {
@@ -91,10 +93,10 @@ fn functions(rows: &[Row]) -> Vec<Group<'_>> {
             groups.push(Group {
                 head: row,
                 by: BTreeMap::new(),
-                silenced: 0,
+                beside: None,
             });
-        } else if let (Some(group), Some(silenced)) = (groups.last_mut(), row.silenced) {
-            group.silenced += silenced;
+        } else if let Some(group) = groups.last_mut().filter(|_| row.beside) {
+            group.beside = Some(row);
         } else if let (Some(group), Some(id), Some(_)) = (groups.last_mut(), row.id, &row.answers) {
             group.by.insert(id, row);
         }
@@ -179,7 +181,12 @@ impl Group<'_> {
             .collect();
         let asked = || pairs.iter().filter(|p| !late(p.1) && !late(p.2));
         let of = |wanted: &dyn Fn(&(usize, &str, &str)) -> bool| count(asked().filter(|p| wanted(p)).count());
-        sum.silenced += self.silenced;
+        if let Some(row) = self.beside {
+            sum.silenced += row.silenced.unwrap_or(0);
+            sum.relations += row.kept;
+            sum.lost += row.lost;
+            sum.named += row.named;
+        }
         sum.inputs += of(&|_| true);
         sum.answered_before += of(&|p| answers(p.1));
         sum.raises_before += of(&|p| raises(p.1));
@@ -234,9 +241,6 @@ impl Group<'_> {
         sum.broken_before += count(before.broken.len());
         sum.broken_after += count(after.broken.len());
         sum.broken_as_before += count(after.broken.iter().filter(alike).count());
-        sum.relations += after.related;
-        sum.unrelated_before += before.unrelated;
-        sum.unrelated_after += after.unrelated;
     }
 }
 

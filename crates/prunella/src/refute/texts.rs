@@ -129,6 +129,13 @@ mod tests {
             &with("    try:\n        c = a + b\n    except Exception:\n        pass\n"),
             &[SwallowsAll],
         );
+        check(
+            "a.py",
+            BEFORE,
+            &with("    try:\n        c = a + b\n    except TypeError:\n        return None\n"),
+            &[SwallowedException],
+        );
+        check("a.py", BEFORE, &with("    pass\n"), &[DeletedFunctionality]);
         let no_check = BEFORE.replace("    if a is None:\n        raise ValueError\n", "");
         check("a.py", BEFORE, &no_check, &[DisabledCheck, DeletedFunctionality]);
         let script = "function f(a) {\n  return g(a);\n}\n";

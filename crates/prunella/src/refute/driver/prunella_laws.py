@@ -1,11 +1,9 @@
 """What holds of every answer that tests have seen, asked of answers that no test has seen.
 
-Daikon's idea (Ernst et al., 2007) on a small grammar: relations of an answer to its arguments, and relations between
-answers to related arguments. A law counts if it holds on all samples and is not trivially so on them.
+Daikon's idea (Ernst et al., 2007) on a small grammar: relations of an answer to its arguments. A law counts if it holds on all samples and is not trivially so on them.
 """
 
 import collections
-import copy
 
 LEAST = 3  # samples with an answer, below which nothing is concluded
 
@@ -138,14 +136,3 @@ class Laws:
         out += [n for n in self.alone if _ask(ALONE[n], result) is False]
         out += [f"{n} argument {i + 1}" for n, i in self.with_one if _ask(WITH_ONE[n], result, arguments[i]) is False]
         return out
-
-
-def relatives(arguments):
-    """Arguments to which the answer may be related, by the relation's name."""
-    for i, value in enumerate(arguments):
-        if isinstance(value, list) and len(value) > 1:
-            turned = copy.deepcopy(value)
-            turned.reverse()
-            yield f"order of argument {i + 1}", (*arguments[:i], turned, *arguments[i + 1 :])
-    if len(arguments) == 2 and type(arguments[0]) is type(arguments[1]):
-        yield "order of the arguments", (arguments[1], arguments[0])

@@ -20,6 +20,7 @@ import prunella_graft
 import prunella_inputs
 import prunella_laws
 import prunella_reach
+import prunella_relations
 
 MOST_SAMPLES = 48
 MOST_OF_A_TEST = 8
@@ -27,6 +28,7 @@ MOST_PARTS = 12
 MOST_TRIES = 24
 MOST_ASKED = 11
 FAR = 160
+RELATED = 40  # near inputs that are asked about relations
 EACH = 0.05
 TOKEN = re.compile(r"\w+|\n[ \t]*|[ \t]+|[^\w\s]")
 
@@ -227,7 +229,7 @@ def compare(trial, file, name, asked):
                 far.append(made)
         send({"function": name, "samples": len(samples), "origins": [o for o, _ in drawn], "far": len(far)})
         inputs = samples + [made for _, made in drawn] + far
-        reached = {}
+        seen_of = {}
         for number, files in asked:
             if time.time() > job["until"]:
                 return
@@ -235,14 +237,26 @@ def compare(trial, file, name, asked):
             got = driver.child(lambda tell, f=files: answers(trial, f, function, inputs, len(samples), near, tell), job["each"])
             said = [g["a"] for g in got if "a" in g] + ["late"] * len(inputs)
             laws = next((g for g in got if "laws" in g), {})
-            reached[number] = next((g for g in got if "ran" in g), None)
+            held = laws.pop("held", {})
             send({"id": number, "answers": said[: len(inputs)], **laws})
-            if number == asked[1][0] and all(reached.get(n) for n, _ in asked[:2]):
-                old, new = (dict(f)[file] for _, f in asked[:2])
-                send({"silenced": prunella_reach.silenced(old, new, *(reached[n] for n, _ in asked[:2]))})
+            seen_of[number] = (said, held, next((g for g in got if "ran" in g), None))
+            if number == asked[1][0]:
+                old, new = (files_of[file] for _, files_of in asked[:2])
+                send(beside(old, new, samples, *(seen_of[n] for n, _ in asked[:2])))
 
     for result in driver.child(ask, max(1.0, job["until"] - time.time())):
         driver.write("refute.jsonl", result)
+
+
+def beside(old, new, samples, before, after):
+    """What the patch lost that the code before had, and which of the mended arguments it calls by name."""
+    (was, held_before, ran_before), (now, held_after, ran_after) = before, after
+    mended = [s for s, a, b in zip(samples, was, now) if a != b]
+    lost = prunella_relations.lost(held_before, held_after)
+    out = {"lost": len(lost), "kept": len(held_before), "names": lost, "named": prunella_relations.named(old, new, mended)}
+    if ran_before and ran_after:
+        out["silenced"] = prunella_reach.silenced(old, new, ran_before, ran_after)
+    return {"beside": True, **out}
 
 
 def capture(trial, function):
@@ -292,10 +306,11 @@ def answers(trial, files, function, inputs, known, near, tell):
     usual = [(a, v) for a, w, v in got[:known] if not is_bad(w)]
     laws = prunella_laws.Laws(usual)
     broken = [laws.broken(a, v) if not is_bad(w) else [] for a, w, v in got[known:near]]
-    related, unrelated = relations(trial.driver, function, got, known)
+    some = got[:known] + got[known : known + RELATED]
+    held = prunella_relations.table(lambda a: answer(trial.driver, function, a), some, is_bad)
     names = sorted({n for b in broken for n in b})[:8]
     tell({"laws": laws.count(), "broken": [i for i, b in enumerate(broken) if b], "names": names,
-          "related": related, "unrelated": unrelated})
+          "held": held})
     few = [a for a, w, _ in got if w != "hung"]
     file = function.__code__.co_filename
     tell(prunella_reach.first_runs(function, file, inputs[:known] + few[known:], lambda a: answer(trial.driver, function, a)))
@@ -303,27 +318,6 @@ def answers(trial, files, function, inputs, known, near, tell):
 
 def is_bad(word):
     return word == "hung" or word == "late" or word.startswith("raise ")
-
-
-def relations(driver, function, got, known):
-    """How many relations between answers hold on all samples, and how many of the other inputs break one."""
-    end = time.monotonic() + 1.0
-
-    def holds(arguments, word):
-        out = {}
-        for name, other in prunella_laws.relatives(arguments):
-            if time.monotonic() < end:
-                out[name] = answer(driver, function, other)[0] == word
-        return out
-
-    said = [holds(a, w) for a, w, _ in got[:known] if not is_bad(w)]
-    names = {n for s in said for n in s}
-    kept = {n for n in names if sum(n in s for s in said) >= 3 and all(s.get(n, True) for s in said)}
-    broken = 0
-    for arguments, word, _ in got[known : known + 40] if kept else ():
-        if not is_bad(word):
-            broken += any(not held for name, held in holds(arguments, word).items() if name in kept)
-    return len(kept), broken
 
 
 def answer(driver, function, arguments, seconds=EACH):
