@@ -6,8 +6,8 @@
 //! e-processes over the whole run and over windows of two minutes (`slowness.rs`). α = 0.02 for one release: a route that
 //! the baseline knows gets an equal part, half of it for the whole run, and of the rest the j-th window
 //! 1 / (j (j+1)). A release's first ten seconds with traffic do not count: caches and compilers warm up. While the larger
-//! caches do, in its first ten minutes, less than two and a half times the baseline is odd and no page; then the tests begin
-//! again. A route that the baseline does not know well enough (200 responses) is not judged: there is nothing to compare with.
+//! caches do, in its first ten minutes, less than two and a half times the baseline is odd, told of one route, and no page; then
+//! the tests begin again. A route that the baseline does not know well enough (200 responses) is not judged: there is nothing to compare with.
 //!
 //! *Source.* See [`super::sequential`]; quantile exceedance after Howard, Ramdas, "Sequential estimation of quantiles
 //! with applications to A/B testing and best-arm identification", Bernoulli 2022.
@@ -59,6 +59,9 @@ struct Trial {
     /// Whether its caches had the time to fill.
     #[serde(default)]
     warm: bool,
+    /// Whether it was told that a route is slower while they fill: the others will be, too.
+    #[serde(default)]
+    told_odd: bool,
     known: usize,
     past: Bounded<LatencyHistogram>,
     routes: Bounded<Route>,
@@ -69,8 +72,6 @@ struct Route {
     tests: Option<Tests>,
     seen: LatencyHistogram,
     alarmed: Option<u64>,
-    #[serde(default)]
-    told_odd: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +149,7 @@ impl State {
                     release: release.clone(),
                     since: now,
                     warm: false,
+                    told_odd: false,
                     known: self
                         .past
                         .iter()
@@ -190,10 +192,10 @@ impl Trial {
         }
         let cold = !self.warm && (slow.now_us as f64) < COLD_TIMES * slow.before_us as f64;
         // Odd is told once; the page that may follow must not wait for it.
-        if cold && route.told_odd {
+        if cold && self.told_odd {
             return None;
         }
-        route.told_odd |= cold;
+        self.told_odd |= cold;
         if !cold {
             route.alarmed = Some(now);
         }

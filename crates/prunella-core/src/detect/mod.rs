@@ -21,6 +21,7 @@ mod new_exception;
 mod observatory;
 mod quiet;
 mod readiness;
+mod recur;
 mod registry;
 mod related;
 mod resource;

@@ -14,7 +14,7 @@ use crate::id::ReleaseId;
 /// A suspicion is followed until the life is this much longer, and the slope must still be this much of what it was:
 /// a cache that takes long to fill looks like a line at first. It ends after so many windows without a rise.
 const LONGER: f64 = 1.8;
-const STEADY: f64 = 0.7;
+const STEADY: f64 = 0.75;
 const FORGOTTEN: u32 = 8;
 /// Verdicts in a row that make a claim.
 const IN_A_ROW: u32 = 4;

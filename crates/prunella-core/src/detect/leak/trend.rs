@@ -6,7 +6,8 @@
 //! of the pairs' slopes (Theil–Sen) is the slope; its interval comes from the ranks, with Kendall's variance widened by
 //! the floors' autocorrelation. It is a leak if most pairs rise; if the growth matters beside the level and the noise; if
 //! it is not one step; and if it does not slow down: growth that shrinks from third to third is a cache that fills,
-//! unless what it fills to does not fit.
+//! unless what it fills to does not fit. A leak that begins late, with a changed configuration or another use, is no rise
+//! of the whole life: the later half is looked at by itself, if the life before was never as high.
 //!
 //! *Source*: Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968); Hirsch, Slack &
 //! Smith (1982) for pairs of one season; Hamed & Rao (1998) for autocorrelation.
@@ -24,6 +25,8 @@ const DAY_MS: f64 = 86_400_000.0;
 /// How far two hours of a day may be apart, and how long a life must be to have hours.
 const SAME_HOUR_MS: f64 = 3_600_000.0;
 const SEASONS_FROM: f64 = 1.6 * DAY_MS;
+/// How far the life before a late rise may have been above its beginning, in parts of its growth.
+const GIVEN: f64 = 0.25;
 /// Share of the pairs that rise.
 const RISING: f64 = 0.75;
 /// Growth in parts of the level, and in typical residuals.
@@ -32,7 +35,7 @@ const NOISE: f64 = 4.0;
 /// Share of the growth that a single step may be.
 const STEP: f64 = 0.5;
 /// Growth in the last third beside that in the first, below which it slows down.
-const SLOWING: f64 = 0.7;
+const SLOWING: f64 = 0.80;
 /// Standard deviations of the slope's interval.
 const Z: f64 = 2.0;
 
@@ -56,8 +59,21 @@ pub(super) struct Rise {
     pub(super) tends_to: Option<f64>,
 }
 
-/// The rise of these windows, if they rise for good.
+/// The rise of these windows, if they rise for good: over the life, or over its later half where that began late.
 pub(super) fn rise(windows: &[Window], least_growth: f64) -> Option<Rise> {
+    whole(windows, least_growth).or_else(|| late(windows, least_growth))
+}
+
+/// The rise of the later half, if nothing in the life before was ever as high as where it is now: what was given back once
+/// may be given back again.
+fn late(windows: &[Window], least_growth: f64) -> Option<Rise> {
+    let (before, after) = windows.split_at(windows.len() / 2);
+    let rise = whole(after, least_growth)?;
+    let highest = before.iter().map(|w| w.floor).fold(f64::NEG_INFINITY, f64::max);
+    (highest <= rise.floor - (1.0 - GIVEN) * rise.growth).then_some(rise)
+}
+
+fn whole(windows: &[Window], least_growth: f64) -> Option<Rise> {
     let used = &windows[windows.len() / WARMING..];
     if used.len() < ENOUGH {
         return None;
@@ -218,6 +234,18 @@ mod tests {
         assert!(rise.low < exact && exact < rise.high, "{rise:?} {exact}");
         assert!((rise.slope / exact - 1.0).abs() < 0.1);
         assert_eq!(rise.tends_to, None);
+    }
+
+    #[test]
+    fn a_leak_that_begins_late_is_one_and_what_was_given_back_before_is_none() {
+        let late = |t: f64| 100.0 + 200.0 * (t - 0.5).max(0.0);
+        let seen = rise(&windows(60, |t, rng| late(t) + rng.uniform()), 1.0).unwrap();
+        assert!(seen.span_ms < 30.0 * 600_000.0, "{seen:?}");
+        let before = |t: f64| if (0.2..0.3).contains(&t) { 90.0 } else { 0.0 };
+        assert_eq!(
+            rise(&windows(60, |t, rng| late(t) + before(t) + rng.uniform()), 1.0),
+            None
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::nature::{Kind, Nature, counts_failures};
 use super::{Metrics, Service, say};
 use crate::detect::key::{mix, of_bytes};
+use crate::detect::recur::Recurring;
 use crate::detect::text::quote;
 use crate::signal::telemetry::{Origin, PointView};
 
@@ -76,6 +77,7 @@ impl Metrics {
             paged: None,
             silent: false,
             digest: super::digest::Digest::default(),
+            habits: Recurring::default(),
         });
         if self.keys.len() <= key {
             self.keys.resize(key + 1, NONE);

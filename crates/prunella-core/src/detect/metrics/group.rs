@@ -2,12 +2,11 @@
 //! whatever instance and release they come from. Pods come and go; a group stays.
 
 use super::super::side::Sides;
+use super::apart::Apart;
 use super::facet::{Facet, Measure};
 use super::nature::{Kind, Nature};
 use super::sketch::Sketch;
 
-/// Labels of odd series that are kept until they are told.
-const OUTLIERS: usize = 5;
 /// Observations that a mean and a percentile need to mean something.
 const ENOUGH: f64 = 5.0;
 
@@ -71,9 +70,8 @@ pub(super) struct Group {
     pub(super) looks: u32,
     /// Failures and slow ones by release, where several emit.
     pub(super) sides: Sides,
-    outliers: Vec<Box<str>>,
-    outlying: u32,
-    outliers_told: Option<u32>,
+    /// Series that left the others.
+    pub(super) apart: Apart,
 }
 
 impl Group {
@@ -96,9 +94,7 @@ impl Group {
             slices: 0,
             looks: 0,
             sides: Sides::default(),
-            outliers: Vec::new(),
-            outlying: 0,
-            outliers_told: None,
+            apart: Apart::default(),
         }
     }
 
@@ -171,24 +167,6 @@ impl Group {
             self.facets.len() - 1
         });
         &mut self.facets[at]
-    }
-
-    /// A series of this family became odd; `label` is made for the first few only.
-    pub(super) fn outlier(&mut self, label: impl FnOnce() -> Box<str>) {
-        self.outlying = self.outlying.saturating_add(1);
-        if self.outliers.len() < OUTLIERS {
-            self.outliers.push(label());
-        }
-    }
-
-    /// Series that became odd since this was told last, if it is time to tell: number and some labels.
-    pub(super) fn outliers(&mut self, look: u32, pause: u32) -> Option<(u32, Vec<Box<str>>)> {
-        let paused = self.outliers_told.is_some_and(|told| look.saturating_sub(told) < pause);
-        if self.outlying == 0 || paused {
-            return None;
-        }
-        self.outliers_told = Some(look);
-        Some((std::mem::take(&mut self.outlying), std::mem::take(&mut self.outliers)))
     }
 
     pub(super) fn bytes(&self) -> usize {

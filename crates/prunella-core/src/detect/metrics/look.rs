@@ -6,6 +6,7 @@ use super::group::Live;
 use super::judge;
 use super::nature::Nature;
 use super::{LOOK_MS, Metrics, digest, say};
+use crate::detect::key::mix;
 use crate::detect::{Anomaly, AnomalyKind, Severity};
 
 /// Looks after which a silent series is dropped.
@@ -14,8 +15,6 @@ const DROP: u32 = 240;
 const GONE: u32 = 6 * DROP;
 /// Odd claims of one look that are told; the rest is counted.
 const MAX_CLAIMS: usize = 50;
-/// Looks between two claims about series that moved away from the others of their family.
-const OUTLIER_PAUSE: u32 = 360;
 /// Looks before a group's silence means anything, and the least silence that is told.
 const KNOWN: u32 = 120;
 const SILENT: u32 = 5;
@@ -83,18 +82,24 @@ impl Metrics {
                 }
             }
             if !self.family_speaks(at) {
-                let digest = &mut self.services[self.groups[at].service as usize].digest;
+                let group = &self.groups[at];
+                let service = &mut self.services[group.service as usize];
                 let index = u32::try_from(at).expect("groups are counted by 32 bits");
                 for (measure, claim) in claimed {
-                    self.lost.claims += u64::from(!digest.wait(index, measure, claim));
+                    let thing = mix(group.name, 2 + 2 * measure as u64 + u64::from(claim.alarm.upwards));
+                    if service.habits.recurs(thing, now_ms) {
+                        self.lost.passing += 1;
+                    } else {
+                        self.lost.claims += u64::from(!service.digest.wait(index, measure, claim));
+                    }
                 }
             }
-            self.outliers(at, now_ms, &mut found);
         }
         for service in &mut self.services {
             let told = service.digest.look(&self.groups, look, &mut self.lost.passing);
             found.extend(digest::anomaly(service, &self.groups, &told, now_ms));
         }
+        self.tell_apart(now_ms, &mut found);
         found
     }
 
@@ -103,28 +108,6 @@ impl Metrics {
         let family = self.groups[at].family.map(|family| &self.groups[family as usize]);
         let lately = |claim: &super::facet::Claim| self.look.saturating_sub(claim.look) < REMEMBERED;
         family.is_some_and(|family| family.facets.iter().any(|f| f.claim.as_ref().is_some_and(lately)))
-    }
-
-    fn outliers(&mut self, at: usize, now_ms: i64, found: &mut Vec<Anomaly>) {
-        let Some((count, labels)) = self.groups[at].outliers(self.look, OUTLIER_PAUSE) else {
-            return;
-        };
-        let group = &self.groups[at];
-        let mut anomaly = say::anomaly(
-            &self.services[group.service as usize],
-            now_ms,
-            AnomalyKind::Metric,
-            Severity::Odd,
-        );
-        let title = group.title();
-        anomaly.evidence.push(format!(
-            "{count} of {} series of {title} moved far from their own level and stay there.",
-            group.live.series
-        ));
-        anomaly
-            .evidence
-            .extend(labels.iter().map(|label| format!("{title} {{{label}}}")));
-        found.push(anomaly);
     }
 
     fn find_silent(&mut self, now_ms: i64, out: &mut Vec<Anomaly>) {

@@ -19,6 +19,7 @@
 //! *Source*: see the parts; the golden signals of Beyer et al., "Site Reliability Engineering", ch. 6, for what pages.
 
 mod admit;
+mod apart;
 mod buckets;
 mod cells;
 mod digest;
@@ -44,6 +45,7 @@ use self::cells::{Cells, NONE};
 use self::group::Group;
 use self::nature::Kind;
 use self::reading::{Nothing, Reading, read};
+use super::recur::Recurring;
 use super::{Analyzer, Anomaly, Overflow, SnapshotError, key};
 use crate::id::{ReleaseId, ServiceName};
 use crate::signal::telemetry::{Origin, PointValue, PointView};
@@ -67,6 +69,8 @@ struct Service {
     silent: bool,
     /// What is odd and not told yet.
     digest: digest::Digest,
+    /// What is claimed at the same hour again and again.
+    habits: Recurring,
 }
 
 /// How often each limit was hit.
@@ -149,7 +153,9 @@ impl Metrics {
         let moved = cell.learn(rate);
         let (family, slice, failures) = (cell.family, cell.slice, cell.failures);
         if moved && slice == NONE {
-            self.groups[family as usize].outlier(|| say::labels(point.attributes));
+            self.groups[family as usize]
+                .apart
+                .moved(look, || say::labels(point.attributes));
         }
         feed(&mut self.groups[family as usize], point, reading, failures);
         if slice != NONE {
@@ -256,7 +262,8 @@ impl Analyzer for Metrics {
 
     fn bytes(&self) -> usize {
         let groups: usize = self.groups.iter().map(Group::bytes).sum();
-        let services = self.services.len() * (size_of::<Service>() + 256) + self.keys.len() * size_of::<u32>();
+        let habits: usize = self.services.iter().map(|service| service.habits.bytes()).sum();
+        let services = habits + self.services.len() * (size_of::<Service>() + 256) + self.keys.len() * size_of::<u32>();
         self.cells.bytes() + self.streams.bytes() + groups + self.names.len() * 32 + services
     }
 

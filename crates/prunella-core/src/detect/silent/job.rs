@@ -2,11 +2,13 @@
 //!
 //! *Signals.* Root spans that answer no request, and log lines, each by its name or words without numbers.
 //!
-//! *Method.* An event is periodic if its last twelve intervals lie within a tenth of their median. Then it is overdue
-//! after 1.8 periods, unless its whole service is silent; a repetition within 0.4 periods is one too many; and a run whose
+//! *Method.* An event is periodic if its last twelve intervals lie within a tenth of their median, or the last five within
+//! a twentieth where they are hours: nobody waits two weeks for a nightly job. Then it is overdue after 1.8 periods (of
+//! hours: a tenth of a period after the longest), unless its whole service is silent; a repetition within 0.4 periods is one too many; and a run whose
 //! first number (rows, items, files) is zero did nothing. That is news if such runs are so rare that as many in a row, and
 //! twice as many as ever before, would hardly come by chance, and if none of the twelve before the first of them was near zero: a
-//! number that falls to zero at night comes near it before. A deploy moves the phase: the clock starts anew with it.
+//! number that falls to zero at night comes near it before. A deploy may move the phase: an interval counts from the last run or
+//! from the deploy, whichever fits, and it is overdue by both.
 //!
 //! A log line is weaker evidence than a span, for any line may come by the clock. A heartbeat that stops is left to the
 //! analyzer of templates, and one line too many is odd, not a page.
@@ -20,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 /// Intervals that are remembered.
 const KEPT: usize = 12;
+/// Intervals that are enough if they are this long, ms.
+const FEW: usize = 5;
+const LONG_MS: i64 = 3 * 3_600_000;
 /// The shortest period that is one, ms.
 const MIN_PERIOD_MS: i64 = 10_000;
 const MAX_PERIOD_MS: i64 = 8 * 86_400_000;
@@ -97,6 +102,12 @@ pub(super) struct Job {
     #[serde(default)]
     pub(super) line: bool,
     last_ms: Option<i64>,
+    /// The last deploy.
+    #[serde(default)]
+    moved_ms: Option<i64>,
+    /// Whether it came at its time although there was a deploy in between.
+    #[serde(default)]
+    by_clock: bool,
     intervals: VecDeque<i64>,
     amounts: VecDeque<u64>,
     #[serde(default)]
@@ -118,16 +129,17 @@ impl Job {
 
     /// The period, if it has one, ms.
     pub(super) fn period_ms(&self) -> Option<i64> {
-        if self.intervals.len() < KEPT {
-            return None;
-        }
-        let mut sorted: Vec<i64> = self.intervals.iter().copied().collect();
-        sorted.sort_unstable();
-        let median = sorted[KEPT / 2];
-        // Times are told by the second.
-        let tolerance = (median / 10).max(1_000);
-        let regular = sorted[KEPT - 1] - sorted[0] <= 2 * tolerance;
-        (regular && (MIN_PERIOD_MS..MAX_PERIOD_MS).contains(&median)).then_some(median)
+        let regular = |of: usize, part: i64| {
+            let mut sorted: Vec<i64> = self.intervals.iter().rev().take(of).copied().collect();
+            sorted.sort_unstable();
+            let median = *sorted.get(of / 2).filter(|_| sorted.len() == of)?;
+            // Times are told by the second.
+            let tolerance = (median / part).max(1_000);
+            (sorted[of - 1] - sorted[0] <= 2 * tolerance).then_some(median)
+        };
+        let few = || regular(FEW, 20).filter(|median| *median >= LONG_MS);
+        let median = regular(KEPT, 10).or_else(few)?;
+        (MIN_PERIOD_MS..MAX_PERIOD_MS).contains(&median).then_some(median)
     }
 
     /// A run at this time; how much it did, and how long it took, where that is known.
@@ -136,11 +148,14 @@ impl Job {
         let period = self.period_ms();
         self.told_overdue = false;
         if let Some(last) = self.last_ms {
-            let interval = at_ms.saturating_sub(last);
+            let moved = self.moved_ms.take().filter(|moved| *moved > last);
+            let interval = self.interval(at_ms, last, moved);
             if interval < 0 {
                 return wrong;
             }
             match period {
+                // After a deploy nothing is too early.
+                Some(period) if moved.is_some() && interval * 10 < period * 9 => {}
                 Some(period) if interval * 10 < period * 4 => {
                     wrong.push(Wrong::Twice { after_ms: interval });
                     self.misfits += 1;
@@ -171,6 +186,22 @@ impl Job {
         wrong
     }
 
+    /// Since the last run or, if there was one since, since the deploy: what is like the intervals before.
+    fn interval(&mut self, at_ms: i64, last: i64, moved: Option<i64>) -> i64 {
+        let whole = at_ms.saturating_sub(last);
+        let Some(moved) = moved else { return whole };
+        let part = at_ms.saturating_sub(moved);
+        let Some(usual) = self.period_ms().or_else(|| self.intervals.back().copied()) else {
+            return part;
+        };
+        if (part - usual).abs() <= (whole - usual).abs() {
+            self.by_clock = false;
+            return part;
+        }
+        self.by_clock |= (whole - usual).abs() <= usual / 10;
+        whole
+    }
+
     fn learn(&mut self, interval: i64) {
         push(&mut self.intervals, interval);
         self.misfits = 0;
@@ -194,9 +225,21 @@ impl Job {
     /// Whether it should have run by now; told once for each gap. `alive_ms` is when its service was heard last.
     pub(super) fn overdue(&mut self, now_ms: i64, alive_ms: i64) -> Option<Wrong> {
         let (period, last) = (self.period_ms().filter(|_| !self.line)?, self.last_ms?);
+        let moved = self.moved_ms.filter(|_| !self.by_clock);
+        let last = moved.map_or(last, |moved| moved.max(last));
         let late = now_ms.saturating_sub(last);
         let silent = now_ms.saturating_sub(alive_ms) > period / 2;
-        if self.told_overdue || silent || late * 10 < period * 18 + 10_000 {
+        let patience = if period < LONG_MS {
+            period * 18 / 10 + 10_000
+        } else {
+            self.intervals
+                .iter()
+                .copied()
+                .fold(period, i64::max)
+                .min(period * 12 / 10)
+                + period / 10
+        };
+        if self.told_overdue || silent || late < patience {
             return None;
         }
         self.told_overdue = true;
@@ -207,9 +250,7 @@ impl Job {
 
     /// A deploy: what ran by the clock runs by another one now.
     pub(super) fn restart(&mut self, now_ms: i64) {
-        if self.last_ms.is_some() {
-            self.last_ms = Some(now_ms);
-        }
+        self.moved_ms = Some(now_ms);
         self.told_overdue = false;
     }
 }

@@ -10,7 +10,9 @@
 //! while the other did not move. From then on the standardised residual of each window, cut at
 //! three, goes into a two-sided CUSUM (allowance 0.75, limit 16: one false alarm in about 10¹⁰ windows of a pair, were
 //! residuals normal). Windows that raise no suspicion go on teaching, with a half-life of an hour of windows at most, so
-//! that ratios may have their hours; where one of the two falls, they teach no more than the cut. Two lengths of window see frequent and rare events.
+//! that ratios may have their hours; where one of the two falls, they teach no more than the cut. Two lengths of window see
+//! frequent and rare events. How far a ratio was off while processes were young, and came back by itself, is remembered:
+//! the caches and pools of the next release will be as cold, and only what is further off is told while they are.
 //!
 //! *Source.* E. S. Page, "Continuous inspection schemes", Biometrika 1954; Lorden, "Procedures for reacting to a change in
 //! distribution", 1971; invariants between counts as in Lou et al., "Mining invariants from console logs for system problem
@@ -43,6 +45,8 @@ const MIN_CHANGE_EXACT: f64 = 0.04;
 
 /// The share of its usual count below which a counter has fallen.
 const FALLEN: f64 = 0.6;
+/// How much further than ever before a ratio of young processes must be off.
+const COLDER: f64 = 0.15;
 /// Weight of a window beside the next; a ratio is on its way back if its latest windows are off by this share at most of
 /// what all were off.
 const FADE: f64 = 0.8;
@@ -111,6 +115,11 @@ pub(super) struct Pair {
     block: (f64, f64, u32),
     lowest: Option<f64>,
     highest: Option<f64>,
+    /// The ratios at which young processes were that then came back by themselves, and those of the present run.
+    #[serde(default)]
+    warming: Option<(f64, f64)>,
+    #[serde(default)]
+    cold: Option<(f64, f64)>,
 }
 
 /// How two counters belong together.
@@ -139,8 +148,8 @@ pub(super) struct Broken {
 
 impl Pair {
     /// Whether it is about the first counter per the second, and not the other way round, is for the caller: `a` is the
-    /// one that is counted per.
-    pub(super) fn window(&mut self, a: f64, b: f64) -> Option<Broken> {
+    /// one that is counted per. `young` is whether processes of the service began a short while ago.
+    pub(super) fn window(&mut self, a: f64, b: f64, young: bool) -> Option<Broken> {
         if self.base.n < LEARN {
             self.learn(a, b);
             return None;
@@ -163,6 +172,7 @@ impl Pair {
         let high = self.up.max(self.down);
         if high == 0.0 {
             (self.run, self.late) = ((0.0, 0.0, 0), (0.0, 0.0));
+            self.has_come_back();
         } else {
             self.late = (FADE * self.late.0 + a, FADE * self.late.1 + b);
             self.run = (self.run.0 + a, self.run.1 + b, self.run.2.saturating_add(1));
@@ -188,17 +198,22 @@ impl Pair {
         let windows = f64::from(self.run.2.max(1));
         let moved = |run: f64, base_sum: f64| ((run / windows + 0.1) / (base_sum / base.n + 0.1)).ln();
         let moved = (moved(self.run.0, base.a), moved(self.run.1, base.b));
+        if young && high >= CALM {
+            self.cold = Some(widened(self.cold, late));
+        }
         if high < LIMIT {
             return None;
         }
         self.alarmed = self.alarmed.saturating_add(1);
-        let claim = self.is_enough(link, r, now, moved);
+        let claim = self.is_enough(link, r, now, moved) && !(young && self.was_as_cold(now, r));
         // A change that stays for long is how it is from now on.
         if self.alarmed > LEARN as u32 {
             let (lowest, highest) = (self.lowest.map(|l| l.min(now)), self.highest.map(|h| h.max(now)));
             *self = Self {
                 lowest,
                 highest,
+                warming: self.warming,
+                cold: self.cold,
                 ..Self::default()
             };
         }
@@ -231,6 +246,29 @@ impl Pair {
             self.highest = Some(self.highest.map_or(ratio, |h| h.max(ratio)));
             self.block = (0.0, 0.0, 0);
         }
+    }
+
+    /// The ratio is as ever again.
+    fn has_come_back(&mut self) {
+        if let Some((low, high)) = self.cold.take() {
+            self.warming = Some(widened(Some(widened(self.warming, low)), high));
+        }
+    }
+
+    /// Whether earlier processes were about as far off from `r` when they were young.
+    fn was_as_cold(&self, now: f64, r: f64) -> bool {
+        self.warming.is_some_and(|(low, high)| {
+            if now < r {
+                now >= low * (1.0 - COLDER)
+            } else {
+                now <= high * (1.0 + COLDER)
+            }
+        })
+    }
+
+    /// Whether the two belong together and show no sign that they do not any more.
+    pub(super) fn holds(&self) -> bool {
+        self.base.n >= LEARN && self.up.max(self.down) < CALM && matches!(self.link(), Some(Link::Exact | Link::Linked))
     }
 
     /// Whether a change of the ratio from `r` to `now` is worth a word.
@@ -270,6 +308,11 @@ impl Pair {
     }
 }
 
+/// A range with this in it.
+fn widened(range: Option<(f64, f64)>, to: f64) -> (f64, f64) {
+    range.map_or((to, to), |(low, high)| (low.min(to), high.max(to)))
+}
+
 /// The least variance: counts are whole, and one event falls into this window or the next.
 fn floor(base: &Sums) -> f64 {
     let r = base.ratio();
@@ -288,7 +331,7 @@ mod tests {
         let mut window = |share: f64| {
             let a = rng.binomial(2 * mean, 0.5) + rng.next() % (mean / 2);
             let b = rng.binomial(a, share);
-            pair.window(a as f64, b as f64)
+            pair.window(a as f64, b as f64, false)
         };
         for n in 0..healthy {
             let broken = window(before);
@@ -307,6 +350,30 @@ mod tests {
     }
 
     #[test]
+    fn young_processes_may_be_as_cold_as_those_before_and_no_colder() {
+        let mut rng = Prng::new(5);
+        let mut pair = Pair::default();
+        let mut windows = |count: u32, share: &dyn Fn(u32) -> f64, young: bool| {
+            let told = (0..count).filter(|n| {
+                let a = rng.binomial(400, 0.5);
+                let b = rng.binomial(a, share(*n));
+                pair.window(a as f64, b as f64, young).is_some()
+            });
+            told.count()
+        };
+        // It comes back too late for the first to be seen as warming up.
+        let cold = |n: u32| if n < 25 { 0.5 } else { 0.9 };
+        assert_eq!(windows(300, &|_| 0.9, false), 0);
+        assert!(windows(60, &cold, true) > 0);
+        for _ in 0..4 {
+            assert_eq!(windows(300, &|_| 0.9, false), 0);
+            assert_eq!(windows(60, &cold, true), 0);
+        }
+        assert_eq!(windows(300, &|_| 0.9, false), 0);
+        assert!(windows(60, &|_| 0.1, true) > 0);
+    }
+
+    #[test]
     fn ratios_that_hold_and_counters_that_have_nothing_in_common_say_nothing() {
         for seed in 0..6 {
             assert_eq!(run(seed, 60, 0.2, 0.2, 3_000), None);
@@ -318,7 +385,7 @@ mod tests {
                 // The second has a surge of its own now and then.
                 let surge = if n / 100 % 3 == 2 { 3 } else { 1 };
                 let (a, b) = (rng.binomial(100, 0.5), rng.binomial(40 * surge, 0.5));
-                assert_eq!(pair.window(a as f64, b as f64), None, "{seed} {n}");
+                assert_eq!(pair.window(a as f64, b as f64, false), None, "{seed} {n}");
             }
         }
     }

@@ -51,11 +51,11 @@ fn seconds(ms: i64) -> String {
     }
 }
 
-/// The claim as one that is shown and wakes nobody.
-pub(super) fn odd(mut claim: Anomaly) -> Anomaly {
+/// The claim as one that is shown and wakes nobody; by what alone it is known.
+pub(super) fn odd(mut claim: Anomaly, known_by: &str) -> Anomaly {
     claim.severity = Severity::Odd;
     claim.evidence.pop();
-    claim.evidence.push("Odd: it is known by a log line only.".to_owned());
+    claim.evidence.push(format!("Odd: it is known by {known_by} only."));
     claim
 }
 
@@ -143,12 +143,13 @@ pub(super) fn queue(service: &ServiceName, release: &ReleaseId, name: &str, stuc
 /// A counter fell by itself if the other moved by less than this part of its fall, both as logarithms.
 const ALONE: f64 = 0.5;
 
-/// A counter whose ratios to others broke.
+/// A counter whose ratios to others broke; whether it moved by itself, and not with most others.
 pub(super) fn ratio(
     service: &ServiceName,
     release: &ReleaseId,
     culprit: &str,
     pairs: &[(&str, &str, Broken)],
+    by_itself: bool,
     now_ms: i64,
 ) -> Anomaly {
     let mut evidence = Vec::new();
@@ -180,7 +181,7 @@ pub(super) fn ratio(
             ));
         }
     }
-    let (severity, why) = match (fell, exact) {
+    let (severity, why) = match (fell && by_itself, exact) {
         (true, _) => (Severity::Page, "less is done for the same number of requests"),
         (false, true) => (Severity::Page, "a ratio that always held is broken"),
         (false, false) => (

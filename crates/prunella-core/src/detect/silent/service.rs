@@ -8,8 +8,9 @@ use super::job::{Job, Wrong};
 use super::queue::Level;
 use super::ratio::{Broken, Pair};
 use super::report;
-use crate::detect::Anomaly;
-use crate::detect::key::mix;
+use crate::detect::key::{mix, of_bytes};
+use crate::detect::recur::Recurring;
+use crate::detect::{Anomaly, Severity};
 use crate::id::{ReleaseId, ServiceName};
 use crate::signal::telemetry::{Origin, SpanKind};
 
@@ -29,13 +30,19 @@ const MAX_STREAMS: usize = 32 * MAX_COUNTERS;
 /// How long after a process began a ratio must have been broken for longer, and for how long.
 const COLD_MS: i64 = 900_000;
 const LASTING_MS: i64 = 240_000;
-/// How the key of an event begins that is known by a log line.
+/// How the key of an event begins that is known by a log line, and by a counter that moves in bursts.
 pub(super) const LINE: &str = "log line ";
+pub(super) const BURST: &str = "counter ";
+/// Long windows without a count that end a burst: half an hour.
+const STILL: u32 = 10;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counter {
     /// In the present window of each length.
     now: [f64; 2],
+    /// Long windows in a row in which nothing was counted.
+    #[serde(default)]
+    still: u32,
     claimed_ms: Option<i64>,
 }
 
@@ -58,6 +65,9 @@ pub(super) struct Service {
     pairs: [BTreeMap<u32, Pair>; 2],
     levels: BTreeMap<String, Level>,
     events: BTreeMap<String, Job>,
+    /// Odd ratios that come at the same hour again and again.
+    #[serde(default)]
+    habits: Recurring,
     #[serde(skip)]
     lines: u32,
     pub(super) left_out: u64,
@@ -76,6 +86,7 @@ impl Service {
             pairs: Default::default(),
             levels: BTreeMap::new(),
             events: BTreeMap::new(),
+            habits: Recurring::default(),
             lines: 0,
             left_out: 0,
         }
@@ -181,7 +192,7 @@ impl Service {
         for wrong in job.ran(now_ms, amount, took_ms) {
             let weak = job.line && matches!(wrong, Wrong::Twice { .. });
             let claim = report::job(&self.name, &self.release, key, period, wrong, now_ms);
-            out.push(if weak { report::odd(claim) } else { claim });
+            out.push(if weak { report::odd(claim, "a log line") } else { claim });
         }
     }
 
@@ -190,7 +201,9 @@ impl Service {
         for (key, job) in &mut self.events {
             let period = job.period_ms().unwrap_or(0);
             if let Some(wrong) = job.overdue(now_ms, self.heard_ms) {
-                out.push(report::job(&self.name, &self.release, key, period, wrong, now_ms));
+                let claim = report::job(&self.name, &self.release, key, period, wrong, now_ms);
+                let weak = key.starts_with(BURST);
+                out.push(if weak { report::odd(claim, "a counter") } else { claim });
             }
         }
     }
@@ -216,6 +229,10 @@ impl Service {
             .iter_mut()
             .map(|c| std::mem::take(&mut c.now[length]))
             .collect();
+        if length == 1 {
+            self.bursts(&counts, now_ms);
+        }
+        let cold = now_ms.saturating_sub(self.began_ms) < COLD_MS;
         let mut broken: Vec<(usize, usize, Broken)> = Vec::new();
         for (a, count) in counts.iter().enumerate() {
             for (b, other) in counts.iter().enumerate().skip(a + 1) {
@@ -224,21 +241,50 @@ impl Service {
                 }
                 let key = u32::try_from(a * MAX_COUNTERS + b).unwrap_or(u32::MAX);
                 let pair = self.pairs[length].entry(key).or_default();
-                if let Some(found) = pair.window(*count, *other) {
+                if let Some(found) = pair.window(*count, *other, cold) {
                     broken.push((a, b, found));
                 }
             }
         }
-        if now_ms.saturating_sub(self.began_ms) < COLD_MS {
+        if cold {
             let lasts = |found: &Broken| i64::from(found.windows) * super::WINDOWS_MS[length] >= LASTING_MS;
             broken.retain(|(_, _, found)| lasts(found));
         }
-        self.blame(&broken, now_ms, out);
+        self.blame(length, &broken, now_ms, out);
+    }
+
+    /// Counters that stand still for most of the time and then move for a while: what moves them may be a job. It is weak
+    /// evidence, so that what is wrong with it is odd.
+    fn bursts(&mut self, counts: &[f64], now_ms: i64) {
+        let mut began = Vec::new();
+        for (number, count) in counts.iter().enumerate() {
+            let still = &mut self.counters[number].still;
+            if *count == 0.0 {
+                *still = still.saturating_add(1);
+                continue;
+            }
+            if std::mem::take(still) >= STILL {
+                began.push(number);
+            }
+        }
+        for number in began {
+            let name = self
+                .numbers
+                .iter()
+                .find(|(_, n)| **n == number)
+                .map(|(name, _)| name.clone());
+            let Some(name) = name else { continue };
+            let release = self.release.clone();
+            let mut found = Vec::new();
+            self.ran(&format!("{BURST}{name}"), now_ms, None, None, &release, &mut found);
+            // A burst with a pause in it is no second run.
+            drop(found);
+        }
     }
 
     /// Of the counters whose ratios broke, the one that moved most: what depends on it moves with it, and what it depends
     /// on does not move.
-    fn blame(&mut self, broken: &[(usize, usize, Broken)], now_ms: i64, out: &mut Vec<Anomaly>) {
+    fn blame(&mut self, length: usize, broken: &[(usize, usize, Broken)], now_ms: i64, out: &mut Vec<Anomaly>) {
         let sides = broken
             .iter()
             .flat_map(|(a, b, found)| [(*a, found.moved.0), (*b, found.moved.1)]);
@@ -257,6 +303,7 @@ impl Service {
         if told {
             return;
         }
+        let by_itself = !self.goes_with_others(length, culprit, broken);
         let name = |number: usize| {
             let found = self.numbers.iter().find(|(_, n)| **n == number);
             found.map_or("", |(name, _)| name.as_str())
@@ -275,7 +322,24 @@ impl Service {
             }
         };
         pairs.sort_by(|x, y| other(x).abs().total_cmp(&other(y).abs()));
-        out.push(report::ratio(&self.name, &self.release, name(culprit), &pairs, now_ms));
+        let claim = report::ratio(&self.name, &self.release, name(culprit), &pairs, by_itself, now_ms);
+        let thing = of_bytes(name(culprit).as_bytes());
+        if claim.severity > Severity::Odd || !self.habits.recurs(thing, now_ms) {
+            out.push(claim);
+        }
+    }
+
+    /// Whether most of the ratios of this counter go on as ever: then it moved with the traffic, and it is others that
+    /// moved by themselves.
+    fn goes_with_others(&self, length: usize, counter: usize, broken: &[(usize, usize, Broken)]) -> bool {
+        let is_of = |key: &u32| {
+            let key = *key as usize;
+            key / MAX_COUNTERS == counter || key % MAX_COUNTERS == counter
+        };
+        let pairs = self.pairs[length].iter().filter(|(key, _)| is_of(key));
+        let holding = pairs.filter(|(_, pair)| pair.holds()).count();
+        let broke = broken.iter().filter(|(a, b, _)| *a == counter || *b == counter).count();
+        holding > 2 * broke
     }
 
     /// How many pairs of counters it compares.
@@ -296,6 +360,7 @@ impl Service {
             pairs: Default::default(),
             levels: self.levels.clone(),
             events: self.events.clone(),
+            habits: self.habits.clone(),
             lines: 0,
             left_out: self.left_out,
         }
@@ -307,5 +372,6 @@ impl Service {
             + self.events.len() * 500
             + self.levels.len() * 200
             + self.streams.len() * 24
+            + self.habits.bytes()
     }
 }

@@ -272,3 +272,45 @@ fn fewer_failures_are_no_failure() {
     check("http_requests_total", &[("status", Attribute::Str("404"))], true);
     check("http_requests_total", &[("status", Attribute::Str("ok"))], false);
 }
+
+/// What is said of a counter that moves from two o'clock each night but on those days, minute by minute, with deploys.
+fn nights(days: i64, without: &[i64]) -> Vec<Anomaly> {
+    let mut case = Case::new(1);
+    let mut out = Vec::new();
+    let mut rows = 0.0;
+    for minute in 0..days * 1_440 {
+        let (day, of_day) = (minute / 1_440, minute % 1_440);
+        if (120..150).contains(&of_day) && !without.contains(&day) {
+            rows += 100.0;
+        }
+        case.now_ms += 60_000;
+        case.silent.tick(case.now_ms, &mut out);
+        if of_day == 900 && day % 3 == 1 {
+            case.silent.deployed(&origin(), case.now_ms);
+        }
+        for (metric, value) in [("rows", rows), ("beats", minute as f64)] {
+            let value = PointValue::Sum {
+                value,
+                monotonic: true,
+                temporality: Temporality::Cumulative,
+            };
+            case.point(metric, value, &mut out);
+        }
+    }
+    out.retain(|claim| claim.fingerprint.as_ref().is_some_and(|about| about.starts_with("job")));
+    out
+}
+
+#[test]
+fn a_nightly_job_that_only_a_counter_shows_is_missed_in_the_morning() {
+    assert_eq!(nights(20, &[]), []);
+    let told = nights(10, &[9]);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0].severity, crate::detect::Severity::Odd);
+    assert!(
+        told[0].evidence[0].contains("`counter rows` came every 1440 min"),
+        "{told:#?}"
+    );
+    let of_day = (told[0].at_ms - 1_700_000_000_000) / 60_000 % 1_440;
+    assert!((240..360).contains(&of_day), "{of_day}");
+}
