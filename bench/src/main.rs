@@ -22,6 +22,7 @@ mod repair;
 mod report;
 mod root_cause_bench;
 mod series;
+mod shadow;
 mod silent;
 mod throughput;
 mod verdict;
@@ -54,6 +55,7 @@ static SUITES: &[Suite] = &[
     repair::SUITE,
     root_cause_bench::SUITE,
     series::SUITE,
+    shadow::SUITE,
     silent::SUITE,
     throughput::SUITE,
     verdict::SUITE,

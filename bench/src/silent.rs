@@ -5,7 +5,7 @@
 //! have a fault. *Telemetry*: a simulated shop whose metrics, spans and log lines go to all analyzers. Every fault has a
 //! run of equal length without it as a control; a page in a control, or before the fault, is false.
 
-mod bodies;
+pub(crate) mod bodies;
 mod random;
 mod service;
 mod world;

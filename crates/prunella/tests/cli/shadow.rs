@@ -32,18 +32,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 "#;
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the service's database is made by what the service uses"
+)]
+fn python(world: &World, text: &str) -> String {
+    let mut command = std::process::Command::new("python3");
+    let ran = command
+        .args(["-c", text])
+        .current_dir(world.repo.path())
+        .output()
+        .unwrap();
+    assert!(ran.status.success());
+    String::from_utf8(ran.stdout).unwrap()
+}
+
 fn world() -> World {
     let mut world = World::empty();
     world
         .repo
         .commit(&[("app.py", SERVICE), (".gitignore", "notes.db\n")], "A service");
     let made = "import sqlite3; sqlite3.connect('notes.db').execute('CREATE TABLE notes (id INTEGER PRIMARY KEY, at REAL, text TEXT)')";
-    let ran = std::process::Command::new("python3")
-        .args(["-c", made])
-        .current_dir(world.repo.path())
-        .status()
-        .unwrap();
-    assert!(ran.success());
+    let _ = python(&world, made);
     world
 }
 
@@ -122,12 +132,7 @@ fn writes_go_to_copies_and_only_with_the_owners_word() {
     );
     let count =
         "import sqlite3; print(sqlite3.connect('notes.db').execute('SELECT count(*) FROM notes').fetchone()[0])";
-    let rows = std::process::Command::new("python3")
-        .args(["-c", count])
-        .current_dir(world.repo.path())
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&rows.stdout).trim(), "0");
+    assert_eq!(python(&world, count).trim(), "0");
 }
 
 #[test]
