@@ -20,7 +20,7 @@ use crate::evaluate::{NotSearched, Plausible, SearchResult};
 /// The most suggestions that are tried.
 const MAX_TRIED: usize = 24;
 /// How sure a suggestion is that builds and passes all tests: `cargo fix` applies such without asking.
-const SURE: f64 = 0.55;
+const SURE: f64 = 0.7;
 /// The same where the compiler is not sure itself.
 const UNSURE: f64 = 0.3;
 
@@ -65,6 +65,7 @@ pub(super) fn search(bench: &Bench<'_>, said: &Said, began: Instant) -> Result<S
         per_core_second: tried as f64 / f64::max(core_seconds, 1e-3),
         core_seconds,
         agreement: 1.0,
+        evidence: None,
         seconds: began.elapsed().as_secs_f64(),
     })
 }

@@ -19,6 +19,7 @@ mod trials;
 use std::time::Instant;
 
 use prunella_core::repair::synth::agree;
+use prunella_core::repair::synth::trust::Evidence;
 use prunella_sandbox::CancelToken;
 
 use super::baseline::Baseline;
@@ -74,12 +75,18 @@ pub(super) fn search(task: &SearchTask<'_>, cancel: &CancelToken) -> Result<Sear
 fn result(pool: &Pool, baseline: &Baseline, trials: &Trials<'_>, began: Instant) -> SearchResult {
     let mut plausible = trials.plausible.clone();
     plausible.sort_unstable();
-    let scores: Vec<f64> = plausible.iter().map(|i| pool.entries[*i].change.score).collect();
-    let swallows: Vec<bool> = plausible.iter().map(|i| pool.entries[*i].change.swallows).collect();
-    let ranking = agree::rank(&scores, &swallows, &vec![None; plausible.len()], false);
-    let ranked = ranking.order.iter().map(|(which, confidence)| Plausible {
-        draft: draft(pool, baseline, &pool.entries[plausible[*which]], *confidence),
-        confidence: *confidence,
+    let known: Vec<agree::Known> = plausible.iter().map(|i| pool.known(*i)).collect();
+    let ranking = agree::rank(&known, &vec![None; known.len()], false);
+    let evidence = ranking.order.first().map(|(_, alike)| Evidence {
+        alike: *alike,
+        tried: trials.tried,
+        behaviours: known.len(),
+        ..Evidence::default()
+    });
+    let trust = evidence.map_or(1.0, |evidence| evidence.trust());
+    let ranked = ranking.order.iter().map(|(which, share)| Plausible {
+        draft: draft(pool, baseline, &pool.entries[plausible[*which]], share * trust),
+        confidence: share * trust,
         place: plausible[*which],
     });
     SearchResult {
@@ -90,6 +97,7 @@ fn result(pool: &Pool, baseline: &Baseline, trials: &Trials<'_>, began: Instant)
         per_core_second: trials.tried as f64 / trials.core_seconds.max(1e-3),
         core_seconds: trials.core_seconds,
         agreement: ranking.agreement,
+        evidence,
         seconds: began.elapsed().as_secs_f64(),
     }
 }
