@@ -70,9 +70,13 @@ pub(super) struct Tried {
 }
 
 impl Tried {
-    /// Whether it passes the command and the tests, and only the attempt to refute it keeps it from being the answer.
+    /// Whether it passes the command and the tests, and only the attempt to refute it, or doubt, keeps it from being the
+    /// answer.
     #[must_use]
     pub(super) fn is_held_back(&self) -> bool {
+        if self.patch.is_some() {
+            return self.doubt.is_some();
+        }
         let stops = |gate: &&GateResult| matches!(gate.status, GateStatus::Failed | GateStatus::NotRun);
         let mut gates = self.verdict.gates.iter().filter(stops).peekable();
         gates.peek().is_some() && gates.all(|gate| gate.gate == "refutation")

@@ -432,7 +432,7 @@ impl Session<'_> {
                 strategy: tried.candidate.strategy.clone(),
                 patch: tried.candidate.patch.clone(),
                 why: tried.why(),
-                probability: tried.refuted.map(|refuted| refuted.probability),
+                probability: tried.likely.or(tried.refuted.map(|refuted| refuted.probability)),
                 passes_tests: tried.is_held_back(),
             })
             .collect()

@@ -44,7 +44,7 @@ pub struct Alternative {
     pub patch: String,
     /// Why it is not the answer.
     pub why: String,
-    /// That it is right, from 0 to 1, where it was tried to refute it.
+    /// That it is right, from 0 to 1, where its maker or the attempt to refute it can tell.
     pub probability: Option<f64>,
     /// Whether it passes the command and the tests and is held back for what else was found.
     pub passes_tests: bool,
