@@ -1,7 +1,7 @@
 //! What is odd about a service, in as few claims as a person reads.
 //!
 //! *Method*: claims wait here. When the strongest of those that still stand is above the service's *bar*, all of them are
-//! told as one claim, the strongest first, and the bar rises beyond it; it sinks by half in a day. A claim grows
+//! told as one claim, the strongest first, and the bar rises beyond it; it sinks by half in twelve hours. A claim grows
 //! stronger while it stands, so that what stays is told some time, however high the bar; what passes by itself below the
 //! bar is counted (`passing`) and not told. After a page nothing is told for a while: the page shows it.
 //!
@@ -18,8 +18,8 @@ use crate::detect::{Anomaly, AnomalyKind, Score, Severity};
 const MAX_WAITING: usize = 64;
 const MAX_EVIDENCE: usize = 10;
 /// How far beyond what was told the bar rises, and how fast it sinks.
-const RAISE: f64 = 2.0;
-const HALF_LOOKS: f64 = 1_440.0;
+const RAISE: f64 = 1.6;
+const HALF_LOOKS: f64 = 720.0;
 /// Looks in which a claim that stands doubles its strength, about.
 const GROWS: f64 = 45.0;
 
