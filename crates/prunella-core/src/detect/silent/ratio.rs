@@ -271,6 +271,12 @@ impl Pair {
         self.base.n >= LEARN && self.up.max(self.down) < CALM && matches!(self.link(), Some(Link::Exact | Link::Linked))
     }
 
+    /// How much of each is counted in a window, on average.
+    pub(super) fn often(&self) -> (f64, f64) {
+        let windows = self.base.n.max(1.0);
+        (self.base.a / windows, self.base.b / windows)
+    }
+
     /// Whether a change of the ratio from `r` to `now` is worth a word.
     fn is_enough(&self, link: Link, r: f64, now: f64, moved: (f64, f64)) -> bool {
         let change = (now - r).abs() / r.max(1e-9);

@@ -1,6 +1,6 @@
 //! What is known of one service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ const COLD_MS: i64 = 900_000;
 const LASTING_MS: i64 = 240_000;
 /// How the key of an event begins that is known by a log line, and by a counter that moves in bursts.
 pub(super) const LINE: &str = "log line ";
+/// How the name of a counter begins that counts the requests of a route.
+const ANSWERED: &str = "answered ";
 pub(super) const BURST: &str = "counter ";
 /// Long windows without a count that end a burst: half an hour.
 const STILL: u32 = 10;
@@ -330,16 +332,40 @@ impl Service {
     }
 
     /// Whether most of the ratios of this counter go on as ever: then it moved with the traffic, and it is others that
-    /// moved by themselves.
+    /// moved by themselves. Where requests are counted, that is known: what left the busiest route did not go with it,
+    /// however many others went along.
     fn goes_with_others(&self, length: usize, counter: usize, broken: &[(usize, usize, Broken)]) -> bool {
-        let is_of = |key: &u32| {
-            let key = *key as usize;
-            key / MAX_COUNTERS == counter || key % MAX_COUNTERS == counter
+        let own = || {
+            let of = broken.iter().filter(|(a, b, _)| *a == counter || *b == counter);
+            of.map(|(a, b, _)| a + b - counter)
         };
-        let pairs = self.pairs[length].iter().filter(|(key, _)| is_of(key));
-        let holding = pairs.filter(|(_, pair)| pair.holds()).count();
-        let broke = broken.iter().filter(|(a, b, _)| *a == counter || *b == counter).count();
-        holding > 2 * broke
+        if let Some(route) = self.busiest_route(length, counter)
+            && own().any(|other| other == route)
+        {
+            return false;
+        }
+        let holding = self.pairs_of(length, counter).filter(|(_, pair, _)| pair.holds());
+        holding.count() > 2 * own().count()
+    }
+
+    /// The counter of the route that is answered most, other than this counter.
+    fn busiest_route(&self, length: usize, counter: usize) -> Option<usize> {
+        let routes = self.numbers.iter().filter(|(name, _)| name.starts_with(ANSWERED));
+        let routes: BTreeSet<usize> = routes.map(|(_, number)| *number).collect();
+        let often = self.pairs_of(length, counter).filter_map(|(other, pair, is_first)| {
+            let (first, second) = pair.often();
+            let often = if is_first { second } else { first };
+            routes.contains(&other).then_some((other, often))
+        });
+        often.max_by(|x, y| x.1.total_cmp(&y.1)).map(|(other, _)| other)
+    }
+
+    /// The pairs of a counter: the other one, the pair, and whether this one is the first of the two.
+    fn pairs_of(&self, length: usize, counter: usize) -> impl Iterator<Item = (usize, &Pair, bool)> {
+        self.pairs[length].iter().filter_map(move |(key, pair)| {
+            let (a, b) = (*key as usize / MAX_COUNTERS, *key as usize % MAX_COUNTERS);
+            (a == counter || b == counter).then(|| (a + b - counter, pair, a == counter))
+        })
     }
 
     /// How many pairs of counters it compares.

@@ -14,6 +14,24 @@ fn origin() -> Origin {
     }
 }
 
+fn span<'a>(name: &'a str, kind: SpanKind, attributes: &'a [(&'a str, Attribute<'a>)]) -> SpanView<'a> {
+    SpanView {
+        trace_id: [1; 16],
+        span_id: [1; 8],
+        parent_id: None,
+        name,
+        kind,
+        start_ns: 0,
+        end_ns: 40_000_000,
+        status: SpanStatus::Ok,
+        status_message: "",
+        attributes,
+        exception_type: None,
+        exception_message: None,
+        exception_stacktrace: None,
+    }
+}
+
 /// A shop: requests, of which some order; each order sends a mail; a job and a queue.
 struct Case {
     silent: Silent,
@@ -66,21 +84,7 @@ impl Case {
 
     fn job(&mut self, rows: u64, out: &mut Vec<Anomaly>) {
         let attributes = [("rows", Attribute::Int(i64::try_from(rows).unwrap()))];
-        let span = SpanView {
-            trace_id: [1; 16],
-            span_id: [1; 8],
-            parent_id: None,
-            name: "cleanup",
-            kind: SpanKind::Internal,
-            start_ns: 0,
-            end_ns: 40_000_000,
-            status: SpanStatus::Ok,
-            status_message: "",
-            attributes: &attributes,
-            exception_type: None,
-            exception_message: None,
-            exception_stacktrace: None,
-        };
+        let span = span("cleanup", SpanKind::Internal, &attributes);
         self.silent.span(&origin(), &span, out);
     }
 
@@ -150,6 +154,52 @@ fn what_reports_no_error_is_found() {
         },
         "and not fallen in between",
     );
+}
+
+/// What is said when orders, and five counters that follow them, stop while a busier route is answered as before.
+fn orders_stop(seed: u64) -> Vec<Anomaly> {
+    let mut case = Case::new(seed);
+    let (mut out, mut told) = (Vec::new(), Vec::new());
+    for second in 0..2_400 {
+        let views = case.rng.binomial(40, 0.5);
+        let orders = if second < 1_800 {
+            case.rng.binomial(views, 0.3)
+        } else {
+            0
+        };
+        for (route, count) in [("GET /products", views), ("POST /orders", orders)] {
+            for _ in 0..count {
+                let span = SpanView {
+                    parent_id: Some([2; 8]),
+                    ..span(route, SpanKind::Server, &[])
+                };
+                case.silent.span(&origin(), &span, &mut out);
+            }
+        }
+        for metric in ["orders", "payments", "mails", "parcels", "invoices"] {
+            let value = PointValue::Sum {
+                value: orders as f64,
+                monotonic: true,
+                temporality: Temporality::Delta,
+            };
+            case.point(metric, value, &mut out);
+        }
+        case.now_ms += 1_000;
+        case.silent.tick(case.now_ms, &mut out);
+        told.append(&mut out);
+    }
+    told
+}
+
+#[test]
+fn what_left_the_busiest_route_pages_however_many_went_along() {
+    for seed in 0..3 {
+        let told = orders_stop(seed);
+        let pages = told
+            .iter()
+            .filter(|claim| claim.severity == crate::detect::Severity::Page);
+        assert!(pages.count() > 0, "{seed}: {told:#?}");
+    }
 }
 
 #[test]
