@@ -3,10 +3,11 @@
 
 use crate::world::{World, run_in};
 
-const MANIFEST: &str = "[package]\nname = \"shelf\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+// The oldest edition, whose paths are the most particular; newer ones read the same.
+const MANIFEST: &str = "[package]\nname = \"shelf\"\nversion = \"0.1.0\"\nedition = \"2015\"\n";
 const LOCK: &str = "version = 3\n\n[[package]]\nname = \"shelf\"\nversion = \"0.1.0\"\n";
 const SOURCE: &str = "//! A shelf.\n\n/// The last of so many, if there are any.\npub fn pick(books: &[u32], count: usize) -> Option<u32> {\n    if count == 0 {\n        return None;\n    }\n    Some(books[count])\n}\n\n/// Their sum.\npub fn pages(books: &[u32]) -> u32 {\n    books.iter().sum()\n}\n";
-const TESTS: &str = "use shelf::{pages, pick};\n\n#[test]\nfn the_last_is_picked() {\n    assert_eq!(pick(&[7, 8, 9], 3), Some(9));\n    assert_eq!(pick(&[7, 8, 9], 2), Some(8));\n    assert_eq!(pick(&[7], 0), None);\n}\n\n#[test]\nfn pages_are_summed() {\n    assert_eq!(pages(&[7, 8]), 15);\n}\n";
+const TESTS: &str = "extern crate shelf;\n\nuse shelf::{pages, pick};\n\n#[test]\nfn the_last_is_picked() {\n    assert_eq!(pick(&[7, 8, 9], 3), Some(9));\n    assert_eq!(pick(&[7, 8, 9], 2), Some(8));\n    assert_eq!(pick(&[7], 0), None);\n}\n\n#[test]\nfn pages_are_summed() {\n    assert_eq!(pages(&[7, 8]), 15);\n}\n";
 
 #[test]
 fn a_panic_is_repaired_at_its_cause_and_left_to_a_person() {

@@ -139,6 +139,7 @@ impl<'a> Bench<'a> {
             seconds = report.wall.as_secs_f64(),
             programs = said.programs.len(),
             faults = said.faults.len(),
+            first = said.faults.first().map(|fault| fault.message.as_str()),
             said = report.stderr.text().lines().rev().take(2).collect::<Vec<_>>().join(" | "),
             "build"
         );

@@ -254,18 +254,21 @@ fn own_lines(tree: &Tree, statement: NodeId) -> Vec<u32> {
     of(&span).filter(|line| !is_inner(*line)).collect()
 }
 
-/// A function that appends a mark to the trace when it is passed for the first time.
+/// A function that appends a mark to the trace when it is passed for the first time. Without `use`, which in the edition of
+/// 2015 looks for names at the crate's root only.
 fn marker(file: usize, first: usize, count: usize) -> String {
     let words = count / 32 + 1;
+    let atomic = "__prunella_std::sync::atomic";
     format!(
         "{QUIET}fn __prunella_mark(at: usize) {{ extern crate std as __prunella_std; \
-         use __prunella_std::io::Write as _; use __prunella_std::sync::atomic::AtomicUsize; \
-         const NONE: AtomicUsize = AtomicUsize::new(0); static SEEN: [AtomicUsize; {words}] = [NONE; {words}]; \
+         const NONE: {atomic}::AtomicUsize = {atomic}::AtomicUsize::new(0); \
+         static SEEN: [{atomic}::AtomicUsize; {words}] = [NONE; {words}]; \
          let (word, bit) = (at / 32, 1usize << (at % 32)); \
-         if SEEN[word].fetch_or(bit, __prunella_std::sync::atomic::Ordering::Relaxed) & bit != 0 {{ return; }} \
+         if SEEN[word].fetch_or(bit, {atomic}::Ordering::Relaxed) & bit != 0 {{ return; }} \
          if let Some(path) = __prunella_std::env::var_os(\"{TRACE}\") {{ \
          if let Ok(mut file) = __prunella_std::fs::OpenOptions::new().append(true).create(true).open(path) {{ \
-         let _ = file.write_all(__prunella_std::format!(\"{file} {{}}\\n\", {first} + at).as_bytes()); }} }} }}"
+         let text = __prunella_std::format!(\"{file} {{}}\\n\", {first} + at); \
+         let _ = __prunella_std::io::Write::write_all(&mut file, text.as_bytes()); }} }} }}"
     )
 }
 
