@@ -49,6 +49,11 @@ impl Helper<'_> {
         let different = if bench.telling == bench.quick { 1 } else { 2 };
         let mut found = None;
         for variant in variants.into_iter().take(different) {
+            match self.searched.get(&variant.argv) {
+                Some(true) => return Ok(None),
+                Some(false) => continue,
+                None => {}
+            }
             let budget = shop.account.left().mul_f64(SHARE).min(LONGEST);
             let task = SearchTask {
                 tree: &tree,
@@ -61,7 +66,9 @@ impl Helper<'_> {
                 model: house.as_ref().map(|house| house as &dyn Naturalness),
                 beside: Some(&beside),
             };
-            match search(&task, &shop.cancel) {
+            let answer = search(&task, &shop.cancel);
+            self.searched.insert(variant.argv.clone(), answer.is_ok());
+            match answer {
                 Ok(result) => {
                     found = Some(result);
                     break;

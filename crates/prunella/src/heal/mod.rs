@@ -138,6 +138,9 @@ struct Session<'a> {
     /// The suite, with what it said of the newest state.
     suite: Option<Suite>,
     doubter: Doubter,
+    /// Commands for which a repair was searched, and whether that could be done: that of another failing test is often the
+    /// same.
+    searched: BTreeMap<Vec<String>, bool>,
     /// Of the failure that the page is about.
     fingerprint: Option<String>,
 }
@@ -178,6 +181,7 @@ impl<'a> Session<'a> {
             tried: Vec::new(),
             suite: None,
             doubter: Doubter::default(),
+            searched: BTreeMap::new(),
             fingerprint: None,
         };
         Ok((session, scratch))
@@ -391,6 +395,7 @@ impl Session<'_> {
             dirty: self.dirty.then(|| self.head.clone()),
             tried: &mut self.tried,
             notes: &mut self.notes,
+            searched: &mut self.searched,
             say: self.say,
         };
         let mut bench = Bench {
@@ -485,5 +490,6 @@ struct Helper<'a> {
     dirty: Option<CommitId>,
     tried: &'a mut Vec<Tried>,
     notes: &'a mut Vec<String>,
+    searched: &'a mut BTreeMap<Vec<String>, bool>,
     say: &'a dyn Fn(&str),
 }
