@@ -257,6 +257,30 @@ fn a_test_that_comes_and_goes_is_not_lost() {
 }
 
 #[test]
+fn a_test_whose_parameters_tell_the_time_is_the_same_in_each_run() {
+    use TestOutcome::{Failed, Passed};
+    let at = |time: &str, outcome| (format!("t.py::test_date[{time}]"), outcome);
+    let of = |code, tests: &[(String, TestOutcome)]| {
+        let tests: Vec<(&str, TestOutcome)> = tests.iter().map(|(name, o)| (name.as_str(), *o)).collect();
+        run(code, &tests)
+    };
+    let before = of(0, &[at("11-24-2026 20:25:06", Passed), at("soon", Passed)]);
+    let same = of(0, &[at("11-24-2026 20:25:09", Passed), at("soon", Passed)]);
+    assert_eq!(comparison(before.clone(), same.clone(), vec![]).regression(), None);
+    let again = of(0, &[at("11-24-2026 20:25:12", Passed), at("soon", Passed)]);
+    assert_eq!(comparison(before.clone(), same, vec![again]).regression(), None);
+    let broken = of(1, &[at("11-24-2026 20:25:09", Failed), at("soon", Passed)]);
+    assert!(comparison(before.clone(), broken, vec![]).regression().is_some());
+    for lost in [
+        of(0, &[at("soon", Passed)]),
+        of(0, &[at("later", Passed), at("soon", Passed)]),
+        of(0, &[at("11-24-2026 20:25:09", Passed)]),
+    ] {
+        assert!(comparison(before.clone(), lost, vec![]).regression().is_some());
+    }
+}
+
+#[test]
 fn a_runner_that_names_no_passes_is_merged_by_what_it_names() {
     use TestOutcome::Failed;
     let of = |code, named: &[(&str, TestOutcome)], passed| SuiteRun {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::{GateResult, GateStatus, gate};
 use super::report::{SuiteComparison, SuiteExit, SuiteRun, TestOutcome};
+use crate::diagnose::failure::normalise_message;
 
 /// Runs of the suite with the candidate beyond the first where its tests have no names.
 const MAX_AGAIN: usize = 2;
@@ -244,20 +245,19 @@ fn compare_tests(
     (before, after): (&Tests, &Tests),
     explained: bool,
 ) -> GateResult {
-    let passed_before = before.iter().filter(|(_, o)| **o == TestOutcome::Passed);
+    let renamed = renamed(before, after);
     let mut lost: Vec<&str> = Vec::new();
-    for (test, _) in passed_before {
-        match after.get(test) {
-            Some(TestOutcome::Passed) => {}
-            Some(TestOutcome::Failed | TestOutcome::Skipped) | None => lost.push(test),
+    for (test, was) in before {
+        let is = after.get(renamed.get(test.as_str()).copied().unwrap_or(test));
+        if *was == TestOutcome::Passed && is != Some(&TestOutcome::Passed) {
+            lost.push(test);
         }
     }
-    let new_red: Vec<&str> = after
+    let known: BTreeSet<&str> = renamed.into_values().collect();
+    let new_red = after
         .iter()
-        .filter(|(t, o)| **o == TestOutcome::Failed && !before.contains_key(*t))
-        .map(|(t, _)| t.as_str())
-        .collect();
-    lost.extend(new_red);
+        .filter(|(t, o)| **o == TestOutcome::Failed && !before.contains_key(*t) && !known.contains(t.as_str()));
+    lost.extend(new_red.map(|(t, _)| t.as_str()));
     if let Some(first) = lost.first() {
         let why = format!(
             "{} test(s) passed before and fail, are skipped or are missing after, first {first}",
@@ -275,6 +275,32 @@ fn compare_tests(
         GateStatus::Passed,
         format!("{count} tests pass, none that passed before is lost; {red} failed before and still do"),
     )
+}
+
+/// Tests whose parameters are called otherwise in each run, as the time or an address is: names before that are gone, and
+/// new names after in their place, of the same function and the same form. There have to be as many, or more that all pass,
+/// as several runs together have.
+fn renamed<'a>(before: &'a Tests, after: &'a Tests) -> BTreeMap<&'a str, &'a str> {
+    let form = |test: &str| {
+        let (function, parameters) = test.split_once('[')?;
+        Some((function.to_owned(), normalise_message(parameters)))
+    };
+    let only = |of: &'a Tests, other: &Tests| {
+        let mut forms: BTreeMap<(String, String), Vec<&'a str>> = BTreeMap::new();
+        for test in of.keys().filter(|test| !other.contains_key(*test)) {
+            if let Some(form) = form(test) {
+                forms.entry(form).or_default().push(test);
+            }
+        }
+        forms
+    };
+    let (gone, mut new) = (only(before, after), only(after, before));
+    let pairs = gone.into_iter().filter_map(|(form, gone)| {
+        let new = new.remove(&form)?;
+        let all_pass = new.iter().all(|test| after.get(*test) == Some(&TestOutcome::Passed));
+        (gone.len() == new.len() || gone.len() < new.len() && all_pass).then(|| gone.into_iter().zip(new))
+    });
+    pairs.flatten().collect()
 }
 
 /// What speaks against the run after although no named test does: its exit code, or that nothing passed. The code under
