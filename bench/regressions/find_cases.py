@@ -144,8 +144,19 @@ def mined(repo, fix, parent, tests, _code, until):
     for test in failing[:2]:
         found = boundary(repo, fix, test, line, until)
         if found:
+            found = within(repo, fix, test, found, until)
             return {"head": parent, "fix": fix, "test": test, "guilty": found}
     return None
+
+
+def within(repo, fix, test, guilty, until):
+    """The commit of a merged branch that fails, where its merge is the first on the main line."""
+    parents = repo.lines("rev-list", "--parents", "-n1", guilty)[0].split()[1:]
+    if len(parents) != 2:
+        return guilty
+    line = repo.lines("rev-list", "--first-parent", parents[1], "^" + parents[0])
+    base = repo.lines("merge-base", *parents)
+    return line and base and boundary(repo, fix, test, line + base[:1], until) or guilty
 
 
 def boundary(repo, fix, test, line, until):
