@@ -237,9 +237,11 @@ impl Target {
     fn read_test(&self, seen: &Observation, test: &str, strictness: Strictness) -> Trial {
         let not_run = |why: String| Trial::NotRun { why };
         let Some(report) = &seen.tests else {
-            // The runner itself broke off: by the failure, or by something else.
+            // The runner itself broke off: by the failure, or by something else. Where the failure raises something and this
+            // does not, as pytest that does not know an option of the time, it says nothing of the test.
+            let shows = self.exceptions.is_empty() || !seen.exceptions.is_empty();
             return match self.compare(seen, Some(test), Strictness::Exact) {
-                same @ Trial::Failed { .. } if !seen.passed() => same,
+                same @ Trial::Failed { .. } if !seen.passed() && shows => same,
                 _ => not_run(format!("no test report: {}", plain(&seen.last_line, 200))),
             };
         };
@@ -404,6 +406,8 @@ mod tests {
             Trial::NotRun { .. }
         ));
         assert!(matches!(read(0, "it all went well\n"), Trial::NotRun { .. }));
+        let usage = "ERROR: usage: pytest [options] [file]\npytest: error: unrecognized arguments: --cov\n";
+        assert!(matches!(read(4, usage), Trial::NotRun { .. }));
     }
 
     #[test]
